@@ -36,10 +36,7 @@ _ENERGY_MAX_WH = 1e16  # 10 PWh: above any register, below where float64 loses 2
 
 def _per_phase(stem: str, unit_suffix: str, unit: str, text: str, low: float, high: float) -> list[Quantity]:
     suffix = f"_{unit_suffix}" if unit_suffix else ""
-    return [
-        Quantity(f"{stem}_{phase}{suffix}", unit, f"{text}, phase {phase[1]}", low, high)
-        for phase in _PHASES
-    ]
+    return [Quantity(f"{stem}_{phase}{suffix}", unit, f"{text}, phase {phase[1]}", low, high) for phase in _PHASES]
 
 
 _ALL = (
@@ -66,10 +63,10 @@ _ALL = (
     *_per_phase("thd_current", "percent", "%", "total harmonic distortion of the current", 0.0, 500.0),
     Quantity("active_energy_import_wh", "Wh", "active energy imported, never reset", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("active_energy_export_wh", "Wh", "active energy exported, never reset", 0.0, _ENERGY_MAX_WH, counter=True),
-    Quantity("active_energy_total_wh", "Wh", "active energy, import plus export", 0.0, _ENERGY_MAX_WH, counter=True),
+    Quantity("active_energy_total_wh", "Wh", "active energy, both ways", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("reactive_energy_import_varh", "varh", "reactive energy imported", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("reactive_energy_export_varh", "varh", "reactive energy exported", 0.0, _ENERGY_MAX_WH, counter=True),
-    Quantity("reactive_energy_total_varh", "varh", "reactive energy, import plus export", 0.0, _ENERGY_MAX_WH, counter=True),
+    Quantity("reactive_energy_total_varh", "varh", "reactive energy, both ways", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("demand_active_power_w", "W", "active power demand as the meter averages it", -_GIGA, _GIGA),
     Quantity("serial_number", "", "serial number of the meter", 0.0, 2.0**53),
     Quantity("model_code", "", "identification code of the model", 0.0, 2.0**53),

@@ -1,0 +1,1 @@
+"""The central team's side: stores, verifies, acknowledges, and shows the fleet."""

@@ -1,0 +1,1 @@
+"""Simulated meters with the register maps of real models. Shares no code with the agent: see its register encoder."""

@@ -1,0 +1,1 @@
+"""The first wing: registers become samples. Profile, plan, bus, codec, poller."""

@@ -1,0 +1,1 @@
+"""The second wing: samples become windows, features, a judgement with its reasons, and alarms."""

@@ -134,7 +134,7 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 class ReceiptMessage(msgspec.Struct, kw_only=True):
-    """The collector's signed receipt, over ``chain.receipt_text``. Retained, so a gateway that returns sees it at once."""
+    """The collector's receipt, signed over ``chain.receipt_text`` and retained for a gateway that returns."""
 
     v: int
     kind: Literal["receipt"]
@@ -151,7 +151,9 @@ class ReceiptMessage(msgspec.Struct, kw_only=True):
 Record = Summary | Alarm | Event | Checkpoint
 Message = Record | Status | ReceiptMessage
 
-_TYPES: dict[str, type[Summary] | type[Alarm] | type[Event] | type[Checkpoint] | type[Status] | type[ReceiptMessage]] = {
+_TYPES: dict[
+    str, type[Summary] | type[Alarm] | type[Event] | type[Checkpoint] | type[Status] | type[ReceiptMessage]
+] = {
     "summary": Summary,
     "alarm": Alarm,
     "event": Event,

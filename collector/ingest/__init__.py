@@ -1,0 +1,1 @@
+"""From the broker to the database: receive, verify, commit, and only then acknowledge."""

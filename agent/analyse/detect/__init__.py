@@ -1,0 +1,1 @@
+"""Evidence for and against mining, and how much of it there is."""

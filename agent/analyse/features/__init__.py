@@ -1,0 +1,1 @@
+"""Numbers that describe a load. Arithmetic only: no clock, no file, no window."""
