@@ -1,0 +1,47 @@
+# `make demo` shows flatwatt on simulated meters, `make test` proves it. Both set up .venv first, once.
+#
+#   PYTHON=python3.12 make test     another interpreter (3.11 to 3.13)
+#   DEMO="--keep" make demo         options of `flatwatt demo`
+
+BIN := .venv/bin
+DEMO ?=
+PYTHON ?=
+export PYTHON
+export PATH := $(PATH):/usr/sbin:/sbin
+export OPENBLAS_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format docs bench clean
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' Makefile
+
+demo: ## everything on one machine, in fast motion; options in DEMO="..."
+	@.ci/setup demo
+	@$(BIN)/flatwatt demo $(DEMO)
+
+test: check ## every test, after the lint and the types
+	@$(BIN)/pytest
+
+check: ## lint, format and types only
+	@.ci/setup dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: ## let the tools put style right
+	@.ci/setup dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: ## the generated pages of docs/
+	@.ci/setup dev
+	@$(BIN)/python docs/generate.py
+
+bench: ## start-up time, memory and CPU of the gateway's agent
+	@.ci/setup dev
+	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## remove the virtual environment, caches and builds
+	@rm -rf .venv build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
