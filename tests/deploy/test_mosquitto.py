@@ -1,0 +1,127 @@
+"""The shipped broker configuration and access rules, run by a real mosquitto."""
+
+import contextlib
+import getpass
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.broker import Broker, free_port
+from tests.deploy.authority import Authority
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+_PARTS = re.split(r"^# ---- (.+?) -+$", (DEPLOY / "mosquitto.conf").read_text(), flags=re.M)
+SHIPPED = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))
+GATEWAY, OTHER, COLLECTOR, READER = "campus-01", "campus-02", "centre.collector", "centre.reader"
+
+
+@contextlib.contextmanager
+def shipped_broker(folder: Path, section: str) -> Iterator[Broker]:
+    """Run the settings of one section, commented out or not, and those of both; only port, user and paths are ours."""
+    text = re.sub(r"^#(?! )", "", SHIPPED[section], flags=re.M) + SHIPPED["both"] + f"\nuser {getpass.getuser()}\n"
+    port = free_port()
+    text = re.sub(r"^listener .*", f"listener {port} 127.0.0.1", text, flags=re.M)
+    text = re.sub(r"^persistence_location .*", f"persistence_location {folder}", text, flags=re.M)
+    text = text.replace("/etc/mosquitto/flatwatt.acl", str(DEPLOY / "mosquitto.acl"))
+    config = folder / "mosquitto.conf"
+    config.write_text(text.replace("/etc/mosquitto/certs", str(folder)).replace("\nuser mosquitto\n", "\n"))
+    broker = Broker((shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config), port, folder / "broker.log")
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def client(broker: Broker, program: str, *options: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ``mosquitto_pub`` or ``mosquitto_sub`` to its end."""
+    command = [program, "-h", broker.host, "-p", str(broker.port), "-q", "1", *options]
+    return subprocess.run(command, input=lines, capture_output=True, text=True, timeout=20, check=False)
+
+
+def certificate(folder: Path, name: str) -> tuple[str, ...]:
+    """Give the options by which a client shows who it is."""
+    return ("--cafile", f"{folder}/ca.crt", "--cert", f"{folder}/{name}.crt", "--key", f"{folder}/{name}.key")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[tuple[Broker, Path]]:
+    """A broker with the fleet's settings, and the folder with everybody's certificates."""
+    authority = Authority(tmp_path)
+    for name in (GATEWAY, OTHER, COLLECTOR, READER, "broker"):
+        authority.issue(name)
+    authority.revoke(authority.issue("stolen-01"))
+    with shipped_broker(tmp_path, "a fleet") as broker:
+        yield broker, tmp_path
+
+
+def test_a_queue_longer_than_the_default_survives_an_absent_collector_and_a_restart(tmp_path: Path) -> None:
+    """Mosquitto's own limit would silently drop what exceeds 1000 messages."""
+    with shipped_broker(tmp_path, "this machine only") as broker:
+        session = ("-c", "-i", "collector", "-t", "flatwatt/#")
+        client(broker, "mosquitto_sub", *session, "-E")
+        client(broker, "mosquitto_pub", "-t", "flatwatt/v1/g/up/summary/m", "-l", lines="{}\n" * 1500)
+        broker.stop()
+        broker.start()
+        heard = client(broker, "mosquitto_sub", *session, "-C", "1500", "-W", "10").stdout
+
+    assert heard.count("{}") == 1500
+
+
+def test_retained_states_survive_a_restart(tmp_path: Path) -> None:
+    """Who subscribes after it still learns how things stand."""
+    with shipped_broker(tmp_path, "this machine only") as broker:
+        client(broker, "mosquitto_pub", "-r", "-t", "flatwatt/v1/g/up/status", "-m", "online")
+        broker.stop()
+        broker.start()
+        heard = client(broker, "mosquitto_sub", "-t", "flatwatt/#", "-C", "1", "-W", "5").stdout
+
+    assert heard == "online\n"
+
+
+def test_everybody_speaks_only_in_their_own_place(fleet: tuple[Broker, Path]) -> None:
+    """A gateway as itself upwards, the collector downwards, a reader and a stranger to the rules not at all."""
+    broker, folder = fleet
+    topics = [f"flatwatt/v1/{name}/{way}" for name in (GATEWAY, OTHER) for way in ("up/status", "down/receipt")]
+    for speaker in (GATEWAY, COLLECTOR, READER):
+        for topic in [*topics, "other/topic"]:
+            words = ("-r", "-t", topic, "-m", speaker, "-V", "5")
+            client(broker, "mosquitto_pub", *certificate(folder, speaker), *words)
+    heard = client(broker, "mosquitto_sub", *certificate(folder, READER), "-t", "#", "-W", "1", "-F", "%t %p").stdout
+
+    assert set(heard.splitlines()) == {
+        f"flatwatt/v1/{GATEWAY}/up/status {GATEWAY}",
+        f"flatwatt/v1/{GATEWAY}/down/receipt {COLLECTOR}",
+        f"flatwatt/v1/{OTHER}/down/receipt {COLLECTOR}",
+    }
+
+
+def test_a_gateway_hears_only_what_is_meant_for_it(fleet: tuple[Broker, Path]) -> None:
+    """Whatever it subscribes to."""
+    broker, folder = fleet
+    for name in (GATEWAY, OTHER):
+        words = ("-r", "-t", f"flatwatt/v1/{name}/down/receipt", "-m", "{}")
+        client(broker, "mosquitto_pub", *certificate(folder, COLLECTOR), *words)
+        words = ("-r", "-t", f"flatwatt/v1/{name}/up/status", "-m", "{}")
+        client(broker, "mosquitto_pub", *certificate(folder, name), *words)
+    heard = client(broker, "mosquitto_sub", *certificate(folder, GATEWAY), "-t", "#", "-W", "1", "-F", "%t").stdout
+
+    assert heard.splitlines() == [f"flatwatt/v1/{GATEWAY}/down/receipt"]
+
+
+def test_nobody_connects_without_a_valid_certificate(fleet: tuple[Broker, Path]) -> None:
+    """Neither with none nor with a revoked one; with a valid one it works."""
+    broker, folder = fleet
+    word = ("-t", f"flatwatt/v1/{GATEWAY}/up/status", "-m", "{}")
+    shown = {
+        "none": ("--cafile", f"{folder}/ca.crt"),
+        "revoked": certificate(folder, "stolen-01"),
+        "valid": certificate(folder, GATEWAY),
+    }
+
+    codes = {name: client(broker, "mosquitto_pub", *options, *word).returncode for name, options in shown.items()}
+    assert (codes["valid"], bool(codes["none"]), bool(codes["revoked"])) == (0, True, True)
