@@ -1,0 +1,1 @@
+"""Data that ships with flatwatt: meter profiles, scenarios, examples. No code."""
