@@ -101,7 +101,7 @@ def uses(tree: ast.AST, names: Collection[str]) -> list[tuple[str, int]]:
 
 
 def _aliases(tree: ast.AST) -> dict[str, str]:
-    aliases = {}
+    aliases: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             aliases |= {alias.asname: alias.name for alias in node.names if alias.asname}
