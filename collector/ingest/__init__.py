@@ -1,1 +1,1 @@
-"""From the broker to the database: receive, verify, commit, and only then acknowledge."""
+"""From the broker to the database and back: subscribe, verify, commit, acknowledge, give receipts."""

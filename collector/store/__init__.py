@@ -1,1 +1,1 @@
-"""Where the records lie."""
+"""The evidence and what is derived from it: SQLite, one writer, any number of readers."""

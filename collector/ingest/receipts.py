@@ -1,0 +1,77 @@
+"""The collector's key, and the receipts that it signs: only they let a gateway's spool forget."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agent.deliver import chain, wire
+from agent.errors import FlatwattError
+from collector.store.ledger import Stream
+
+
+class Signer:
+    """The collector's identity: one P-256 key, which gateways pin."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        self.public_key = chain.public_text(key)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the key; make it, readable by its owner alone, where there is none yet."""
+        try:
+            return cls(_read(path) if path.exists() else _make(path))
+        except OSError as error:
+            raise FlatwattError(f"{path}: {error.strerror}; name a file that can be read and made with --key") from None
+
+    @property
+    def key_id(self) -> str:
+        """The short name of the public key."""
+        return chain.key_id(self.public_key)
+
+    def receipt(self, stream: Stream, missing: Sequence[tuple[int, int]], time_s: int) -> wire.ReceiptMessage:
+        """Sign how far a stream is committed, and what of it is wanted again."""
+        head = stream.head.hex()
+        text = chain.receipt_text(stream.gateway, stream.stream, stream.through, missing, head, time_s)
+        return wire.ReceiptMessage(
+            v=wire.VERSION,
+            kind="receipt",
+            gateway=stream.gateway,
+            stream=stream.stream,
+            through=stream.through,
+            missing=list(missing),
+            head=head,
+            time_s=time_s,
+            public_key=self.public_key,
+            sig=chain.sign(self._key, text),
+        )
+
+
+def _make(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = chain.new_key()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    new = path.with_name(f"{path.name}.new")  # a crash must not leave half a key behind
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(descriptor)
+    new.rename(path)
+    return key
+
+
+def _read(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise FlatwattError(
+            f"{path}: no unencrypted P-256 private key in PEM. Put the right file back: gateways pinned its public "
+            "key. To begin with a new one, move this file away and start again"
+        )
+    return key

@@ -1,0 +1,219 @@
+"""The collector's MQTT side, the one place of the collector that knows paho-mqtt.
+
+A message is acknowledged to the broker by whoever received it, after the commit, never by the
+library. One client object lives as long as one connection: packet ids of an old connection
+cannot acknowledge anything on a new one, and receipts that were under way are not resent stale.
+"""
+
+import logging
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.deliver import wire
+from agent.errors import InputError
+
+KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
+SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
+RECEIVE_MAXIMUM = 500  # unacknowledged messages that the broker may have under way: one commit's worth
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
+TOPICS = f"{wire.ROOT}/+/up/#"
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+REFUSED_VERSION = "Unsupported protocol version"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message, with the way to acknowledge it to the broker."""
+
+    topic: str
+    payload: bytes
+    acknowledge: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAccess:
+    """Where the broker is and how to log in; see :func:`parse_url`."""
+
+    url: str
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+def parse_url(url: str) -> tuple[str, int, bool]:
+    """Give host, port and whether TLS is wanted.
+
+    >>> parse_url("mqtt://127.0.0.1"), parse_url("mqtts://broker.example:8884")
+    (('127.0.0.1', 1883, False), ('broker.example', 8884, True))
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in PORTS or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise InputError(f"--mqtt: {url!r} is no broker; expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    return parts.hostname, port, parts.scheme == "mqtts"
+
+
+class Subscriber:
+    """A connection to the broker that comes back by itself.
+
+    ``received`` is called for each message and ``connected`` once per connection, both from
+    this object's own thread.
+    """
+
+    def __init__(
+        self, access: BrokerAccess, received: Callable[[Delivery], None], connected: Callable[[], None]
+    ) -> None:
+        self._access = access
+        self._host, self._port, tls = parse_url(access.url)
+        self._tls = _tls_context(access) if tls else None
+        self._received = received
+        self._connected = connected
+        self._version = MQTTProtocolVersion.MQTTv5
+        self._client: mqtt.Client | None = None
+        self._accepted = False  # this connection got its CONNACK
+        self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
+
+    def start(self) -> None:
+        """Connect, now or as soon as the broker is there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect politely; the broker keeps the session."""
+        self._stopping.set()
+        if client := self._client:
+            client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish retained at QoS 1. Without a connection it is dropped: ``connected`` publishes all again."""
+        if (client := self._client) and self._accepted:
+            client.publish(topic, payload, qos=1, retain=True)
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            self._accepted = False
+            self._connect_once()
+            attempt = 0 if self._accepted else attempt + 1
+            most_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+            self._stopping.wait(random.uniform(0, most_s))  # noqa: S311 - jitter is no secret
+
+    def _connect_once(self) -> None:
+        """Connect and serve the connection until it ends."""
+        self._client = client = self._new_client()
+        try:
+            if self._version == MQTTProtocolVersion.MQTTv5:
+                client.connect(self._host, self._port, KEEPALIVE_S, clean_start=False, properties=_session())
+            else:
+                client.connect(self._host, self._port, KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            self._report(f"broker {self._access.url} cannot be reached: {_why(error)}; trying again until it answers")
+            return
+        if not self._stopping.is_set():
+            client.loop_forever()
+
+    def _new_client(self) -> mqtt.Client:
+        old = self._version != MQTTProtocolVersion.MQTTv5
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._access.client_id,
+            clean_session=False if old else None,
+            protocol=self._version,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = 5.0
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        if self._access.username is not None:
+            client.username_pw_set(self._access.username, self._access.password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        return client
+
+    def _on_connect(
+        self, client: mqtt.Client, _data: object, _flags: mqtt.ConnectFlags, reason: ReasonCode, _props: object
+    ) -> None:
+        if str(reason) == REFUSED_VERSION and self._version == MQTTProtocolVersion.MQTTv5:
+            self._version = MQTTProtocolVersion.MQTTv311
+            _log.info("broker %s does not speak MQTT 5; using 3.1.1", self._access.url)
+            return
+        if reason.is_failure:
+            self._report(f"broker {self._access.url} refuses the connection: {reason}; see --username, --cert-file")
+            return
+        self._accepted = True
+        self._reported = ""
+        client.subscribe(TOPICS, qos=1)
+        _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
+        self._connected()
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
+    ) -> None:
+        if self._accepted and not self._stopping.is_set():
+            self._report(f"connection to broker {self._access.url} lost ({reason}); connecting again")
+
+    def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+
+        def acknowledge() -> None:
+            client.ack(mid, qos)
+
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "(not UTF-8)"
+        self._received(Delivery(topic, bytes(message.payload), acknowledge))
+
+    def _report(self, trouble: str) -> None:
+        if trouble != self._reported and not self._stopping.is_set():
+            self._reported = trouble
+            _log.warning("%s", trouble)
+
+
+def _session() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho types it half
+    properties.SessionExpiryInterval = SESSION_S
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    return properties
+
+
+def _tls_context(access: BrokerAccess) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(access.ca_file) if access.ca_file else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if access.cert_file:
+            context.load_cert_chain(access.cert_file, access.key_file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise InputError(f"--ca-file, --cert-file, --tls-key-file: {_why(error)}") from None
+    return context
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, socket.gaierror | ssl.SSLError) or not isinstance(error, OSError):
+        return str(error)
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,86 @@
+"""Open the database; the library's errors become ours here, with the next step.
+
+One connection writes, others read only: SQLite before 3.51.3 can damage a write-ahead log
+that several connections write.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from agent.errors import EvidenceError, FlatwattError
+
+SCHEMA_VERSION = 1
+_BUSY_MS = 5000  # another program may look at the file; a lock is never held for longer
+
+
+class StoreBusyError(FlatwattError):
+    """The file cannot be written for now (disk full, locked, an I/O error); the same again may work later."""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into :class:`StoreBusyError` or, for a damaged file, :class:`EvidenceError`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreBusyError(f"{path}: {error}; check free space and permissions of {path.parent}") from None
+    except sqlite3.DatabaseError as error:
+        raise EvidenceError(
+            f"{path}: damaged, or no flatwatt database ({error}). Move it away (mv {path} {path}.damaged) and start "
+            f"again; `sqlite3 {path}.damaged .recover` salvages what is readable"
+        ) from None
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open the one writing connection, and make the tables where they are missing.
+
+    ``synchronous=FULL``: a receipt lets the gateway forget, so a commit must be on the disk.
+    """
+    with translated(path):
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        _migrate(connection, path)
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a read-only connection; rows are addressed by column name."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if version > SCHEMA_VERSION or (version == 0 and tables):
+        raise FlatwattError(
+            f"{path}: a database of another program or of a newer flatwatt; name another file with --db"
+        )
+    connection.executescript(files("collector.store").joinpath("schema.sql").read_text())
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file beside the database: two collectors on one file would fight over sequence and session."""
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise FlatwattError(f"{path}: cannot be created here ({error.strerror}); name another file with --db") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise FlatwattError(f"{path}: another collector writes it; stop that one or name another --db") from None
+    finally:
+        os.close(descriptor)

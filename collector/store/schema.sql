@@ -1,0 +1,129 @@
+-- Evidence first: `record` keeps the exact bytes that arrived, once per (gateway, stream, seq).
+-- `summary`, `meter_day`, `alarm` and `event` are derived from them for queries.
+-- Columns carry the names of the vocabulary; times are UTC seconds since 1970.
+
+CREATE TABLE IF NOT EXISTS gateway (
+    gateway     TEXT PRIMARY KEY,
+    public_key  TEXT NOT NULL,              -- pinned by the first status; another one is refused
+    stream      TEXT NOT NULL,              -- the stream that the gateway writes now
+    status      BLOB NOT NULL,              -- payload of the last accepted status
+    received_s  INTEGER NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS stream (
+    gateway     TEXT NOT NULL,
+    stream      TEXT NOT NULL,
+    through     INTEGER NOT NULL,           -- 1..through are committed and chained
+    head        BLOB NOT NULL,              -- chain head after `through`
+    highest     INTEGER NOT NULL,           -- largest seq seen
+    verified    INTEGER NOT NULL,           -- seq of the last checkpoint whose signature and head fit
+    checked     INTEGER NOT NULL,           -- seq of the last checkpoint looked at
+    suspect     INTEGER NOT NULL,           -- a signed head contradicts verified+1..suspect; 0: none does
+    received_s  INTEGER NOT NULL,
+    PRIMARY KEY (gateway, stream)
+);
+
+CREATE TABLE IF NOT EXISTS record (
+    id          INTEGER PRIMARY KEY,        -- order of arrival
+    gateway     TEXT NOT NULL,
+    stream      TEXT NOT NULL,
+    seq         INTEGER NOT NULL,
+    kind        TEXT NOT NULL,
+    payload     BLOB NOT NULL,
+    head        BLOB,                       -- chain head after this record; NULL while an earlier one is missing
+    received_s  INTEGER NOT NULL,
+    UNIQUE (gateway, stream, seq)
+);
+CREATE INDEX IF NOT EXISTS record_checkpoint ON record (gateway, stream, seq) WHERE kind = 'checkpoint';
+
+CREATE TABLE IF NOT EXISTS summary (
+    gateway                 TEXT NOT NULL,
+    meter                   TEXT NOT NULL,
+    start_s                 INTEGER NOT NULL,
+    window_s                INTEGER NOT NULL,
+    coverage                REAL NOT NULL,
+    quality                 TEXT NOT NULL,
+    active_power_w          REAL,
+    active_power_min_w      REAL,
+    active_power_max_w      REAL,
+    power_factor            REAL,
+    active_energy_import_wh REAL,
+    active_energy_export_wh REAL,
+    verdict                 TEXT NOT NULL,
+    score                   REAL NOT NULL,
+    mining_p10_w            REAL NOT NULL,
+    mining_p50_w            REAL NOT NULL,
+    mining_p90_w            REAL NOT NULL,
+    since_s                 INTEGER,
+    stream                  TEXT NOT NULL,
+    seq                     INTEGER NOT NULL,
+    PRIMARY KEY (gateway, meter, start_s)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS meter_day (
+    gateway                 TEXT NOT NULL,
+    meter                   TEXT NOT NULL,
+    day_s                   INTEGER NOT NULL, -- 00:00 UTC
+    windows                 INTEGER NOT NULL,
+    load_wh                 REAL NOT NULL,    -- mean power x window x coverage
+    mining_wh               REAL NOT NULL,    -- p50 x window, windows of good quality only
+    active_energy_import_wh REAL,             -- last register reading of the day
+    active_energy_export_wh REAL,
+    PRIMARY KEY (gateway, meter, day_s)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS alarm (
+    gateway      TEXT NOT NULL,
+    stream       TEXT NOT NULL,
+    seq          INTEGER NOT NULL,
+    meter        TEXT NOT NULL,
+    alarm        TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    time_s       INTEGER NOT NULL,
+    raised_s     INTEGER NOT NULL,
+    verdict      TEXT NOT NULL,
+    score        REAL NOT NULL,
+    mining_p10_w REAL NOT NULL,
+    mining_p50_w REAL NOT NULL,
+    mining_p90_w REAL NOT NULL,
+    mining_share REAL NOT NULL,
+    since_s      INTEGER,
+    reasons      TEXT NOT NULL,               -- JSON, as in the message
+    PRIMARY KEY (gateway, stream, seq)
+);
+CREATE INDEX IF NOT EXISTS alarm_latest ON alarm (gateway, alarm, time_s, seq);
+
+CREATE TABLE IF NOT EXISTS event (
+    gateway TEXT NOT NULL,
+    stream  TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    meter   TEXT,
+    event   TEXT NOT NULL,
+    time_s  INTEGER NOT NULL,
+    text    TEXT NOT NULL,
+    data    TEXT NOT NULL,                    -- JSON, as in the message
+    PRIMARY KEY (gateway, stream, seq)
+);
+
+CREATE TABLE IF NOT EXISTS finding (
+    id         INTEGER PRIMARY KEY,
+    gateway    TEXT NOT NULL,
+    stream     TEXT NOT NULL,                 -- '' where it concerns the gateway itself
+    seq        INTEGER NOT NULL,              -- first record that it concerns, 0 for none
+    to_seq     INTEGER NOT NULL,
+    kind       TEXT NOT NULL,                 -- key, signature, chain, fork
+    text       TEXT NOT NULL,
+    evidence   BLOB NOT NULL,                 -- the bytes that contradict
+    time_s     INTEGER NOT NULL,
+    resolved_s INTEGER,
+    UNIQUE (gateway, stream, seq, kind, text)
+);
+
+CREATE TABLE IF NOT EXISTS rejected (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- counts all that ever were
+    topic   TEXT NOT NULL,
+    why     TEXT NOT NULL,
+    bytes   INTEGER NOT NULL,                  -- length of the whole payload
+    payload BLOB NOT NULL,                     -- its beginning
+    time_s  INTEGER NOT NULL
+);

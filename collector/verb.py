@@ -1,0 +1,75 @@
+"""Store what the gateways send, acknowledge it with signed receipts, and show the fleet on a page.
+
+The defaults work with a broker on this machine. The database holds the exact bytes that arrived;
+the key signs the receipts, and gateways pin it: keep a copy of both. End it with Ctrl-C or SIGTERM.
+"""
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from agent.errors import FlatwattError, InputError
+
+HELP = "collect from the gateways, and show the fleet"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--mqtt", metavar="URL", default="mqtt://127.0.0.1:1883", help="broker, mqtt:// or mqtts://")
+    parser.add_argument("--db", metavar="FILE", type=Path, default=Path("collector.db"), help="database")
+    parser.add_argument("--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where the page is served")
+    parser.add_argument("--key", metavar="FILE", type=Path, help="signing key, made if missing (default: beside --db)")
+    parser.add_argument("--username", help="at the broker")
+    parser.add_argument("--password-file", metavar="FILE", type=Path, help="first line is the password")
+    parser.add_argument("--ca-file", metavar="FILE", type=Path, help="what mqtts:// trusts (default: the system's)")
+    parser.add_argument("--cert-file", metavar="FILE", type=Path, help="client certificate for mqtts://")
+    parser.add_argument("--tls-key-file", metavar="FILE", type=Path, help="its private key")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect until SIGINT or SIGTERM."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    try:
+        from collector.service import Settings, serve
+    except ModuleNotFoundError as error:
+        raise FlatwattError(
+            f"the collector needs {error.name}, which is not installed: pip install 'flatwatt[collector]'"
+        ) from None
+    host, port = _address(args.http)
+    return serve(
+        Settings(
+            mqtt=args.mqtt,
+            database=args.db,
+            key_file=args.key or args.db.with_suffix(".key"),
+            host=host,
+            port=port,
+            username=args.username,
+            password=_password(args.password_file),
+            ca_file=args.ca_file,
+            cert_file=args.cert_file,
+            tls_key_file=args.tls_key_file,
+            now_s=time.time,
+        )
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Give host and port.
+
+    >>> _address("127.0.0.1:8080"), _address("[::1]:0")
+    (('127.0.0.1', 8080), ('::1', 0))
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise InputError(f"--http: {text!r} is no address; expected HOST:PORT, for example 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _password(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text().partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--password-file: {file}: {error}") from None
