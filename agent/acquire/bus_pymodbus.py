@@ -23,7 +23,8 @@ from pymodbus.framer import FramerType
 
 from agent.acquire.bus import BusDownError, SerialAddress, TcpAddress
 from agent.acquire.bus_answers import SHORTEST_RTU, find_rtu, find_tcp, in_step, unanswered
-from agent.acquire.bus_silence import Silence, frame_gap_s
+from agent.acquire.bus_silence import Silence
+from agent.acquire.line import line_of
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 
@@ -51,7 +52,7 @@ class PymodbusBus:
         self._lock = asyncio.Lock()
         self._client: AsyncModbusTcpClient | AsyncModbusSerialClient | None = None
         self._rtu = isinstance(address, SerialAddress) or address.rtu
-        self._silence = Silence(frame_gap_s(address.baud if isinstance(address, SerialAddress) else 115200))
+        self._silence = Silence(line_of(str(address)).silence_s)
         self._asked: ReadRequest | None = None
         self._transaction = 0
         self._heard = b""

@@ -4,21 +4,6 @@ RTU has no transaction id: an answer that comes late looks like the answer to th
 So after a failure nothing is asked until the line has been silent for longer than the worst reply.
 """
 
-_FAST_BAUD = 19200  # above it the standard fixes the silence between frames
-_FAST_GAP_S = 0.00175
-_BITS = 11  # of a character by the standard: start, 8 data, parity or second stop, stop
-
-
-def frame_gap_s(baud: int) -> float:
-    """Give the silence that separates two frames: 3.5 characters, or 1.75 ms above 19200 baud.
-
-    Source: Modbus over Serial Line V1.02, 2.5.1.1.
-
-    >>> round(frame_gap_s(9600), 5), frame_gap_s(115200)
-    (0.00401, 0.00175)
-    """
-    return _FAST_GAP_S if baud > _FAST_BAUD else 3.5 * _BITS / baud
-
 
 class Silence:
     """How long one line has been silent, and how long it must be."""

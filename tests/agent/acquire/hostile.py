@@ -105,6 +105,63 @@ def late(delay_s: float) -> Act:
     return act
 
 
+def hang_up(asked: Asked) -> None:
+    """Break the connection instead of answering."""
+    asked.hang_up()
+
+
+def too_short(asked: Asked) -> None:
+    """Answer with one register too few."""
+    asked.send_frame(asked.pdu(count=asked.count - 1))
+
+
+def too_long(asked: Asked) -> None:
+    """Answer with one register too many."""
+    asked.send_frame(asked.pdu(count=asked.count + 1))
+
+
+def other_function(asked: Asked) -> None:
+    """Answer a request for holding registers with input registers."""
+    asked.send_frame(asked.pdu(function=4))
+
+
+def unknown_function(asked: Asked) -> None:
+    """Answer with a function that nobody asked for."""
+    asked.send_frame(bytes((0x2B, 2, 1, 2)))
+
+
+def other_unit(asked: Asked) -> None:
+    """Answer in another meter's name."""
+    asked.send_frame(asked.pdu(), unit=9)
+
+
+def lying_byte_count(asked: Asked) -> None:
+    """Announce 200 bytes and carry fewer."""
+    asked.send_frame(asked.pdu(byte_count=200))
+
+
+def noise(asked: Asked) -> None:
+    """Answer with bytes that are no frame."""
+    asked.send(bytes(range(1, 200)) * 3)
+
+
+def flipped_bit(asked: Asked) -> None:
+    """Answer with one bit wrong."""
+    frame = bytearray(asked.frame(asked.pdu()))
+    frame[5] ^= 0x10
+    asked.send(bytes(frame))
+
+
+def exception_2(asked: Asked) -> None:
+    """Refuse: illegal data address."""
+    asked.send_frame(bytes((asked.function | 0x80, 2)))
+
+
+def empty_pdu(asked: Asked) -> None:
+    """Answer with a frame that holds nothing."""
+    asked.send_frame(b"")
+
+
 @dataclass
 class Hostile:
     """What the meter does: the acts of the script in turn, then ``always``. ``asked`` is what it saw."""
@@ -124,8 +181,8 @@ class Hostile:
         doing = (self.script.popleft() if self.script else self.always)(asked)
         if doing is not None:
             task = asyncio.ensure_future(doing)
-            self.tasks.add(task)  # type: ignore[arg-type]
-            task.add_done_callback(self.tasks.discard)  # type: ignore[arg-type]
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     async def stop(self) -> None:
         """Forget the answers that are still to come."""
@@ -147,7 +204,8 @@ async def tcp_meter(*, rtu: bool = False, port: int = 0) -> AsyncIterator[Hostil
             while True:
                 data = await reader.readexactly(8 if rtu else 12)
                 transaction, body = (0, data) if rtu else (int.from_bytes(data[:2], "big"), data[6:])
-                meter.play(Asked(transaction, *struct.unpack(">BBHH", body[:6]), rtu, writer.write, writer.close))
+                unit, function, address, count = struct.unpack(">BBHH", body[:6])
+                meter.play(Asked(transaction, unit, function, address, count, rtu, writer.write, writer.close))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
@@ -180,7 +238,8 @@ async def pty_meter() -> AsyncIterator[Hostile]:
         while len(received) >= 8:
             body = bytes(received[:8])
             del received[:8]
-            meter.play(Asked(0, *struct.unpack(">BBHH", body[:6]), True, lambda data: _write(ours, data), hang_up))
+            unit, function, address, count = struct.unpack(">BBHH", body[:6])
+            meter.play(Asked(0, unit, function, address, count, True, lambda data: _write(ours, data), hang_up))
 
     loop.add_reader(ours, receive)
     meter.url = f"rtu://{os.ttyname(theirs)}?baud=115200"

@@ -13,7 +13,28 @@ from agent.acquire import bus_pymodbus
 from agent.acquire.bus import Bus, BusDownError, open_bus
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
-from tests.agent.acquire.hostile import Act, Asked, Hostile, late, pty_meter, request, silent, tcp_meter, words
+from tests.agent.acquire.hostile import (
+    Act,
+    Asked,
+    Hostile,
+    empty_pdu,
+    exception_2,
+    flipped_bit,
+    hang_up,
+    late,
+    lying_byte_count,
+    noise,
+    other_function,
+    other_unit,
+    pty_meter,
+    request,
+    silent,
+    tcp_meter,
+    too_long,
+    too_short,
+    unknown_function,
+    words,
+)
 from tests.broker import free_port
 
 LINES = ("tcp", "rtu+tcp", "rtu")
@@ -154,52 +175,6 @@ async def test_answers_to_other_requests_only() -> None:
         assert await reason_of(bus, request()) is BusReason.WRONG_TRANSACTION
 
 
-def hang_up(asked: Asked) -> None:
-    asked.hang_up()
-
-
-def too_short(asked: Asked) -> None:
-    asked.send_frame(asked.pdu(count=asked.count - 1))
-
-
-def too_long(asked: Asked) -> None:
-    asked.send_frame(asked.pdu(count=asked.count + 1))
-
-
-def other_function(asked: Asked) -> None:
-    asked.send_frame(asked.pdu(function=4))
-
-
-def unknown_function(asked: Asked) -> None:
-    asked.send_frame(bytes((0x2B, 2, 1, 2)))
-
-
-def other_unit(asked: Asked) -> None:
-    asked.send_frame(asked.pdu(), unit=9)
-
-
-def lying_byte_count(asked: Asked) -> None:
-    asked.send_frame(asked.pdu(byte_count=200))
-
-
-def noise(asked: Asked) -> None:
-    asked.send(bytes(range(1, 200)) * 3)
-
-
-def flipped_bit(asked: Asked) -> None:
-    frame = bytearray(asked.frame(asked.pdu()))
-    frame[5] ^= 0x10
-    asked.send(bytes(frame))
-
-
-def exception_2(asked: Asked) -> None:
-    asked.send_frame(bytes((asked.function | 0x80, 2)))
-
-
-def empty_pdu(asked: Asked) -> None:
-    asked.send_frame(b"")
-
-
 FAULTS: list[tuple[str, Act, BusReason]] = [
     *((kind, too_short, BusReason.WRONG_LENGTH) for kind in LINES),
     *((kind, too_long, BusReason.WRONG_LENGTH) for kind in LINES),
@@ -336,19 +311,45 @@ async def test_stray_bytes_before_an_answer(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", RTU_LINES)
-async def test_answer_sent_twice(kind: str) -> None:
+async def test_answer_sent_again_and_again(kind: str) -> None:
     """An answer that a gateway repeats is not taken for the answer to the next request."""
 
-    async def twice(asked: Asked) -> None:
-        asked.answer()
-        await asyncio.sleep(0.01)
-        asked.answer()
+    async def thrice(asked: Asked) -> None:
+        for _ in range(3):
+            asked.answer()
+            await asyncio.sleep(0.01)
 
     async with line(kind) as (meter, bus):
-        meter.script.append(twice)
+        meter.script.extend([thrice, late(0.02)])
 
         assert await bus.read(request(100)) == (100, 101, 102, 103)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.015)
+        assert await bus.read(request(200)) == (200, 201, 202, 203)
+
+
+@pytest.mark.parametrize("kind", RTU_LINES)
+async def test_wrong_checksum_is_known_at_once(kind: str) -> None:
+    """An answer with a wrong checksum does not cost the time-out."""
+    async with line(kind, 30.0) as (meter, bus):
+        meter.script.append(flipped_bit)
+
+        async with asyncio.timeout(2.0):
+            assert await reason_of(bus, request()) is BusReason.GARBAGE
+
+
+async def test_torn_answer_does_not_spoil_the_next() -> None:
+    """The rest of a TCP answer that stopped half-way never mixes with the next answer."""
+
+    async def tear(asked: Asked) -> None:
+        frame = asked.frame(asked.pdu())
+        asked.send(frame[:9])
+        await asyncio.sleep(TIMEOUT_S + 0.02)
+        asked.send(frame[9:])
+
+    async with line("tcp") as (meter, bus):
+        meter.script.extend([tear, late(0.03)])
+
+        assert await reason_of(bus, request(100)) is BusReason.GARBAGE
         assert await bus.read(request(200)) == (200, 201, 202, 203)
 
 
@@ -384,13 +385,13 @@ async def test_peer_that_vanished_is_connected_anew(monkeypatch: pytest.MonkeyPa
 async def test_close_ends_a_request_under_way() -> None:
     """Closing the bus does not wait for a meter that is silent."""
     async with line("tcp", 30.0) as (meter, bus):
-        meter.always = silent
+        meter.script.append(silent)
         reading = asyncio.create_task(bus.read(request()))
-        while not meter.asked:
-            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
 
         await bus.close()
 
         with pytest.raises(BusError) as caught:
             await asyncio.wait_for(reading, 1.0)
         assert caught.value.reason is BusReason.DISCONNECTED
+        assert len(meter.asked) == 1
