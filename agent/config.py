@@ -141,14 +141,6 @@ def _identifier(longest: int) -> Rule:
     return matching(f"[a-z0-9-]{{1,{longest}}}", f'1 to {longest} characters of a-z, 0-9 and "-"')
 
 
-def _bus_url(value: object) -> str:
-    try:
-        parse_url(text(value))
-    except InputError as error:
-        raise ValueError(f"the URL of a bus: {error}") from None
-    return text(value)
-
-
 def _mqtt_url(value: object) -> str:
     expected = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
     try:
@@ -167,7 +159,7 @@ def _file(folder: Path) -> Rule:
     def rule(value: object) -> Path:
         path = folder / text(value)
         if not path.is_file():
-            raise ValueError(f"an existing file; there is none at {path}")
+            raise ValueError("an existing file, relative to the folder of this file")
         return path
 
     return rule
@@ -177,7 +169,7 @@ def _state_dir(folder: Path) -> Rule:
     def rule(value: object) -> Path:
         path = folder / text(value)
         if path.exists() and not path.is_dir():
-            raise ValueError(f"a folder, but {path} is a file")
+            raise ValueError("a folder, and that is a file")
         return path
 
     return rule
@@ -216,7 +208,7 @@ _POLL = (
 
 _BUS = (
     Field("name", text),
-    Field("url", _bus_url),
+    Field("url", text),
     Field("timeout_s", number(0.01, 60, expected="seconds, from 0.01 to 60"), default=1.0),
     Field("retries", whole(0, 10), default=1),
 )
@@ -285,7 +277,7 @@ def _check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[st
         if not check.source.data.get(key):
             check.complain((key,), f"missing, expected at least one table [[{key}]]")
     _check_unique(check, "bus", "name", (bus["name"] for bus in buses))
-    _check_unique(check, "bus", "url", (bus["url"] and str(parse_url(bus["url"])) for bus in buses))
+    _check_unique(check, "bus", "url", [_line_name(check, index, bus["url"]) for index, bus in enumerate(buses)])
     names, used = [bus["name"] for bus in buses], {meter["bus"] for meter in meters}
     for index, meter in enumerate(meters):
         if meter["bus"] and meter["bus"] not in names:
@@ -298,6 +290,15 @@ def _check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[st
         f"unit {meter['unit']} on bus {meter['bus']}" if meter["unit"] and meter["bus"] else None for meter in meters
     )
     _check_unique(check, "meter", "unit", asked)
+
+
+def _line_name(check: Check, index: int, url: str | None) -> str | None:
+    """Give the one spelling of a bus's URL, so that a line named twice is seen; None where it is wrong."""
+    try:
+        return str(parse_url(url)) if url else None
+    except InputError as error:
+        check.complain(("bus", index, "url"), str(error))
+        return None
 
 
 def _check_meters(check: Check, meters: list[dict[str, Any]]) -> None:

@@ -73,7 +73,7 @@ class Check:
         """Check one table: unknown keys, missing keys, wrong values."""
         if not isinstance(values, Mapping):
             self.complain(path, f"{shown(values)} is no table")
-            values = {}
+            return {field.name: _default(field) for field in fields}
         known = [field.name for field in fields] + list(also)
         for key in values:
             if key not in known:
@@ -81,17 +81,16 @@ class Check:
         return {field.name: self._value(path, values, field) for field in fields}
 
     def _value(self, path: KeyPath, values: Mapping[str, Any], field: Field) -> object:
-        default = None if field.default is REQUIRED else field.default
         if field.name not in values:
             if field.default is REQUIRED:
                 self.complain((*path, field.name), f"missing, expected {_expectation(field.rule)}")
-            return default
+            return _default(field)
         value = values[field.name]
         try:
             return field.rule(value)
         except ValueError as error:
             self.complain((*path, field.name), f"{shown(value)} is wrong, expected {error}")
-            return default
+            return _default(field)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -186,6 +185,10 @@ def list_of(item: Rule) -> Rule:
             raise ValueError(f"a list, each {error}") from None
 
     return rule
+
+
+def _default(field: Field) -> object:
+    return None if field.default is REQUIRED else field.default
 
 
 def _expectation(rule: Rule) -> str:

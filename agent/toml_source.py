@@ -61,7 +61,7 @@ def read_toml(path: Path) -> TomlSource:
 
 def _syntax(path: Path, text: str, message: str) -> InputError:
     place = _AT_LINE.search(message)
-    line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    line = int(place[1]) if place and place[1] else max(1, len(text.splitlines()))
     return _refused(path, line, "syntax", _AT_LINE.sub("", message))
 
 

@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 
 from agent.quantities import QUANTITIES
@@ -38,10 +39,7 @@ def decode(request: ReadRequest, words: Sequence[int], parameters: Mapping[str, 
     ``parameters`` are values of earlier replies that registers of this one refer to; what this
     reply itself says of them comes first.
     """
-    program = _programs.get(id(request))
-    if program is None:
-        program = _programs[id(request)] = _Program(request)
-    return program.run(words, parameters)
+    return _program(request).run(words, parameters)
 
 
 def referred(registers: Iterable[Register]) -> frozenset[str]:
@@ -53,11 +51,10 @@ def referred(registers: Iterable[Register]) -> frozenset[str]:
 class _Program:
     """One request, worked out."""
 
-    __slots__ = ("_pack", "_pick", "_rows", "_unpack", "request")
+    __slots__ = ("_pack", "_pick", "_rows", "_unpack")
 
     def __init__(self, request: ReadRequest) -> None:
         registers = sorted(request.registers, key=_refers)  # what others refer to comes first
-        self.request = request  # held, so that its id stays its own
         self._pack = struct.Struct(f">{request.count}H").pack
         self._pick: Callable[[bytes], tuple[int, ...]] = itemgetter(
             *(position for register in registers for position in _positions(request, register))
@@ -87,7 +84,9 @@ class _Program:
         return Decoded(values, tuple(out_of_range))
 
 
-_programs: dict[int, _Program] = {}  # by the identity of the request: hashing its registers costs more than decoding
+@cache
+def _program(request: ReadRequest) -> _Program:
+    return _Program(request)
 
 
 def _refers(register: Register) -> bool:

@@ -1,0 +1,56 @@
+"""How full the buses of a gateway are: every meter's plan, and what it takes of its bus."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.acquire.line import Line, line_of
+from agent.acquire.plan import bus_s, plan
+from agent.acquire.profile import find_profile
+from agent.config import GatewayConfig, PollConfig
+from agent.records import MeterProfile, ReadRequest, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterLoad:
+    """One meter's requests, by tier."""
+
+    meter: str
+    unit: int
+    profile: MeterProfile
+    requests: Mapping[Tier, tuple[ReadRequest, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusLoad:
+    """The meters of one bus."""
+
+    bus: str
+    url: str
+    line: Line
+    meters: tuple[MeterLoad, ...]
+
+    def tier_s(self, tier: Tier) -> float:
+        """Give the time that reading one tier of all meters takes."""
+        return sum(bus_s(meter.requests[tier], self.line) for meter in self.meters)
+
+    def utilisation(self, poll: PollConfig) -> float:
+        """Give the share of the time that the bus is busy, without retries; above 1 it cannot carry the plan."""
+        return self.tier_s(Tier.FAST) / poll.period_s + self.tier_s(Tier.SLOW) / poll.slow_period_s
+
+
+def meter_load(meter: str, unit: int, profile: MeterProfile, line: Line) -> MeterLoad:
+    """Plan one meter."""
+    requests = {tier: plan(profile, unit, (tier,), line) for tier in Tier}
+    return MeterLoad(meter=meter, unit=unit, profile=profile, requests=requests)
+
+
+def gateway_load(config: GatewayConfig) -> tuple[BusLoad, ...]:
+    """Plan every meter of a gateway. Raises InputError when a profile of one's own is wrong."""
+    profiles = {meter.profile: find_profile(meter.profile) for meter in config.meters}
+    loads = []
+    for bus in config.buses:
+        line = line_of(bus.url)
+        meters = (meter for meter in config.meters if meter.bus == bus.name)
+        planned = tuple(meter_load(meter.id, meter.unit, profiles[meter.profile], line) for meter in meters)
+        loads.append(BusLoad(bus=bus.name, url=bus.url, line=line, meters=planned))
+    return tuple(loads)

@@ -1,0 +1,76 @@
+"""Check a gateway's configuration without touching a meter or the broker.
+
+Every mistake is written as FILE:LINE: KEY: what is wrong and what was expected, all of them at
+once, and the exit code is 2. Where there is none, a summary says how many meters each bus carries
+and how much of the time reading them keeps it busy, with a warning where a bus cannot carry its
+meters.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HELP = "find every mistake in a gateway's configuration"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the verb takes."""
+    parser.add_argument("-c", "--config", type=Path, default=Path("gateway.toml"), help="the configuration to check")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, and write the summary or, for a program, what is wrong."""
+    from agent.errors import InputError
+    from agent.terminal import complaints, say_json
+
+    try:
+        summary = _summary(args.config)
+    except InputError as error:
+        if not args.json:
+            raise
+        say_json(complaints(error))
+        return 2
+    if args.json:
+        say_json(summary)
+    else:
+        _write(summary)
+    return 0
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    from agent.acquire.load import gateway_load
+    from agent.config import load_gateway
+    from agent.records import Tier
+
+    config = load_gateway(path)
+    buses, warnings = [], []
+    for bus in gateway_load(config):
+        share, poll_s = bus.utilisation(config.poll), bus.tier_s(Tier.FAST)
+        profiles = sorted({meter.profile.name for meter in bus.meters})
+        numbers = {"poll_s": round(poll_s, 4), "utilisation": round(share, 4)}
+        buses.append({"name": bus.bus, "url": bus.url, "meters": len(bus.meters), "profiles": profiles, **numbers})
+        if share > 1:
+            warnings.append(
+                f'bus "{bus.bus}" cannot carry its meters: one poll takes {poll_s:.2f} s and the period is '
+                f"{config.poll.period_s:g} s, {share:.0%} in all; raise period_s, raise the baud rate or split the bus"
+            )
+    counts = {"meters": len(config.meters), "period_s": config.poll.period_s, "window_s": config.poll.window_s}
+    return {"ok": True, "config": str(path), "gateway": config.id, **counts, "buses": buses, "warnings": warnings}
+
+
+def _write(summary: dict[str, Any]) -> None:
+    from agent.terminal import counted, say, table
+
+    buses, meters = summary["buses"], counted(summary["meters"], "meter", "meters")
+    on = counted(len(buses), "bus", "buses")
+    say(f"{summary['config']}: OK, gateway {summary['gateway']}, {meters} on {on}")
+    table(
+        ("bus", "url", "meters", "poll ms", "busy %", "profiles"),
+        [
+            (b["name"], b["url"], b["meters"], 1000 * b["poll_s"], 100 * b["utilisation"], ", ".join(b["profiles"]))
+            for b in buses
+        ],
+    )
+    for warning in summary["warnings"]:
+        say(f"warning: {warning}")
