@@ -95,7 +95,7 @@ class Feeder:
             ends = self._add(self._increments(missing), self._counted[-1])
             self._counted.append({name: float(values[-1]) for name, values in ends.items()})
         if block < first:
-            return {name: np.zeros(BLOCK) for name in _TOTALS}
+            return dict.fromkeys((*_COUNTERS, *_TOTALS), np.zeros(BLOCK))
         at_start = self._counted[block - first]
         ends = self._add(self._increments(block), at_start)
         values = {name: np.concatenate(([at_start[name]], ends[name][:-1])) for name in _COUNTERS}

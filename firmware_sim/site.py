@@ -25,7 +25,8 @@ class Site:
 
     async def close(self) -> None:
         """Close every bus."""
-        for bus in self._buses.values():
+        while self._buses:
+            _, bus = self._buses.popitem()
             await bus.close()
 
 

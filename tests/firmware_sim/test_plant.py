@@ -1,0 +1,171 @@
+"""Energy, determinism and random access in time."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware_sim.loads import KINDS
+from firmware_sim.plant import BLOCK, Feeder, Plant
+from firmware_sim.profile import METERS
+from firmware_sim.registers import Bytes
+
+MakePlant = Callable[..., Plant]
+LOADS = {
+    "office": "mean_w = 20_000",
+    "lighting": "power_w = 5_000",
+    "constant": "power_w = 1_000",
+    "data_hall": "it_w = 50_000",
+    "miner_farm": "machines = 10\nstarts = '1d'",
+    "cold_store": "mean_w = 8_000",
+    "motor": "power_w = 3_000",
+    "pv": "peak_w = 30_000",
+}
+
+
+def load(kind: str, more: str = "") -> str:
+    """Write one load."""
+    return f'[[meter.load]]\nkind = "{kind}"\n{LOADS[kind]}\n{more}\n'
+
+
+def first_block(plant: Plant) -> int:
+    """Give the block in which the scenario starts."""
+    return plant.step_of(plant.scenario.start_s) // BLOCK
+
+
+def test_every_kind_is_tried_here() -> None:
+    """The list of loads above is complete, but for recordings, which have tests of their own."""
+    assert {*LOADS, "recording"} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_counters_are_the_integral_of_power(plant: MakePlant, kind: str) -> None:
+    """The difference of import less export between any two steps is the energy that flowed."""
+    feeder = plant(load(kind)).feeders["m1"]
+    block = first_block(plant(load(kind))) + 1
+
+    values = [feeder.values(n) for n in (block, block + 1)]
+
+    power_w = np.concatenate([v["active_power_w"] for v in values])
+    net_wh = np.concatenate([v["active_energy_import_wh"] - v["active_energy_export_wh"] for v in values])
+    np.testing.assert_allclose(np.diff(net_wh), power_w[:-1] * 60 / 3600, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_it_does_not_matter_when_one_asks(plant: MakePlant, kind: str) -> None:
+    """A simulator started later holds bit for bit the registers of one that ran all the time."""
+    running, restarted = plant(load(kind)), plant(load(kind))
+    block = first_block(running)
+    for earlier in range(block, block + 3):
+        running.feeders["m1"].rows(earlier)
+
+    late = restarted.feeders["m1"].rows(block + 3)
+
+    for one, other in zip(running.feeders["m1"].rows(block + 3), late, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_seeds_and_meters_differ(plant: MakePlant) -> None:
+    """Two meters with the same load do not move alike."""
+    made = plant(load("office"), load("office"))
+    block = first_block(made) + 1
+
+    one, other = (made.feeders[name].power(block).active_w for name in ("m1", "m2"))
+
+    assert np.corrcoef(np.diff(one), np.diff(other))[0, 1] < 0.5
+
+
+def test_counters_stand_at_zero_before_the_start(plant: MakePlant) -> None:
+    """Nothing is counted before the scenario starts."""
+    made = plant(load("constant"))
+    block = first_block(made)
+    at_start = made.step_of(made.scenario.start_s) - block * BLOCK
+
+    counted_wh = made.feeders["m1"].values(block)["active_energy_import_wh"]
+
+    assert counted_wh[at_start] == 0
+    assert counted_wh[at_start + 60] == pytest.approx(1000)
+    assert made.feeders["m1"].values(block - 5)["active_energy_import_wh"].max() == 0
+
+
+def test_a_sum_is_the_sum(plant: MakePlant) -> None:
+    """A main incomer shows what its feeders show together, P and Q alike."""
+    made = plant(load("office"), load("pv"), 'sum_of = ["m1", "m2"]\n')
+    block = first_block(made) + 1
+
+    one, other, main = (made.feeders[name].values(block) for name in ("m1", "m2", "m3"))
+
+    for name in ("active_power_w", "reactive_power_var"):
+        np.testing.assert_allclose(main[name], one[name] + other[name])
+    np.testing.assert_array_equal(main["frequency_hz"], one["frequency_hz"])
+
+
+@pytest.mark.parametrize("kind", LOADS)
+def test_the_rated_power_is_not_exceeded(plant: MakePlant, kind: str) -> None:
+    """The bound that scale factors are chosen by holds over a month."""
+    feeder = plant(load(kind)).feeders["m1"]
+    block = first_block(plant(load(kind)))
+
+    peak_w = max(float(np.abs(feeder.power(n).active_w).max()) for n in range(block, block + 22))
+
+    assert 0 < peak_w <= feeder.rated_w * 1.05
+
+
+def test_a_farm_starts_ramps_and_stays(plant: MakePlant) -> None:
+    """Nothing before its date, a ramp of minutes, then near its nameplate with small noise."""
+    feeder = plant(load("miner_farm")).feeders["m1"]
+    made = plant(load("miner_farm"))
+    times_s = np.concatenate([made.times_s(n) for n in range(first_block(made), first_block(made) + 3)])
+    power_w = np.concatenate([feeder.power(n).active_w for n in range(first_block(made), first_block(made) + 3)])
+    since_s = times_s - (made.scenario.start_s + 86400)
+
+    assert power_w[since_s < 0].max() == 0
+    assert power_w[(since_s > 0) & (since_s < 240)].max() < 20_000
+    steady_w = power_w[since_s > 900]
+    assert 0.93 * 34_000 < steady_w.mean() < 1.03 * 34_000
+    assert steady_w.std() / steady_w.mean() < 0.05
+
+
+def test_a_farm_pauses_when_curtailed(plant: MakePlant) -> None:
+    """In the hours of its tariff it runs fans only, on workdays."""
+    made = plant(load("miner_farm", "curtail = [16, 20]"))
+    block = first_block(made) + 2
+    times_s, power_w = made.times_s(block), made.feeders["m1"].power(block).active_w
+    hour = times_s % 86400 / 3600
+    workday = (times_s // 86400 + 3) % 7 < 5
+
+    assert power_w[workday & (hour > 16) & (hour < 20)].max() < 1_000
+    assert power_w[(hour < 16) | (hour > 20)].min() > 25_000
+
+
+def decoded(rows: tuple[Bytes, ...], feeder: Feeder, name: str, step: int) -> float:
+    """Read one value back from the bytes as a slow reader would, byte by byte."""
+    profile = feeder.meter.registers
+    entry = next(entry for entry in (*profile.entries, *profile.parameters) if entry.name == name)
+    spans = [n for n, span in enumerate(feeder.map.spans) if entry in span.entries]
+    at = (entry.address - feeder.map.spans[spans[0]].first) * 2
+    wire = bytes(rows[spans[0]][step, at : at + entry.count * 2])
+    big_endian = bytes(wire[entry.order.index(letter)] for letter in sorted(entry.order))
+    letter = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
+    value = struct.unpack(f">{letter[entry.dtype]}", big_endian)[0] * entry.scale
+    for other in entry.multiply_by:
+        value *= decoded(rows, feeder, other, step)
+    return float(value * 10 ** (decoded(rows, feeder, entry.exponent_from, step) if entry.exponent_from else 0))
+
+
+@pytest.mark.parametrize("file", sorted(METERS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_shipped_profile_shows_what_flows(plant: MakePlant, file: Path) -> None:
+    """Each quantity can be read back from the registers, to the resolution of the register."""
+    feeder = plant(load("office"), profile=file.stem).feeders["m1"]
+    block = first_block(plant(load("office"))) + 2
+
+    feeder.check()
+    rows, values = feeder.rows(block), feeder.values(block)
+
+    for entry in feeder.meter.registers.entries:
+        resolution = 10 ** feeder.constants.get(entry.exponent_from, 0) * entry.scale
+        tolerance = resolution if entry.dtype[0] != "f" else 0.0
+        expected = pytest.approx(values[entry.name][700], rel=1e-6, abs=tolerance)
+        assert decoded(rows, feeder, entry.name, 700) == expected, entry.name
