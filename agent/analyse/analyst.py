@@ -1,0 +1,108 @@
+"""The second wing in one class: takes windows, gives what they mean. The daemon and ``replay`` both use it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from agent.analyse.alarm import Alarm, AlarmBook, Change
+from agent.analyse.detect.evidence import Rules
+from agent.analyse.features.robust import Floats
+from agent.analyse.history import DAY_S, History
+from agent.analyse.judge import Judge
+from agent.analyse.rules import Memory
+from agent.analyse.site import Site
+from agent.analyse.window import window_features
+from agent.records import Judgement, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day that is over. ``judgements`` and ``hourly_w`` (meters, 24) are in the order of the site's meters."""
+
+    number: int
+    hourly_w: Floats
+    judgements: tuple[Judgement, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def end_s(self) -> int:
+        """The first second after the day."""
+        return (self.number + 1) * DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one window led to."""
+
+    window: Window
+    features: Mapping[str, Floats]
+    judgements: tuple[Judgement, ...]
+    days: tuple[Day, ...]
+
+
+class _State(msgspec.Struct):
+    judged_day: int | None
+    memory: dict[str, Memory]
+    last: dict[str, tuple[Judgement, float]]
+    alarms: dict[str, Alarm]
+
+
+class Analyst:
+    """Window by window: features, history, judgement, alarms.
+
+    ``history_file`` None keeps the history in memory only. ``state`` is what :attr:`state` gave
+    before a restart; without it the judgement is rebuilt from the history.
+    """
+
+    def __init__(
+        self, gateway: str, site: Site, rules: Rules, history_file: Path | None = None, state: bytes = b""
+    ) -> None:
+        self._history = History(history_file, site.names)
+        self._judge = Judge(site, rules)
+        self._alarms = AlarmBook(gateway)
+        self._judged_day: int | None = None
+        if state:
+            self._restore(msgspec.json.decode(state, type=_State))
+        elif self._history.days > 1:
+            last_over = self._history.first_day + self._history.days - 2
+            self._days_through(last_over)
+
+    def take(self, window: Window) -> Findings:
+        """Take the next window of all meters."""
+        features = window_features(window)
+        self._history.add(window, features)
+        if self._judged_day is None:
+            self._judged_day = window.start_s // DAY_S - 1
+        days = self._days_through(window.end_s // DAY_S - 1)
+        judgements = self._judge.window(features["active_power_w"], window.quality)
+        return Findings(window, features, judgements, tuple(days))
+
+    @property
+    def state(self) -> bytes:
+        """All that must survive a restart, besides the history file."""
+        return msgspec.json.encode(_State(self._judged_day, self._judge.memory, self._judge.last, self._alarms.open))
+
+    def close(self) -> None:
+        """Close the history."""
+        self._history.close()
+
+    def _days_through(self, day: int) -> list[Day]:
+        first = self._history.first_day if self._judged_day is None else self._judged_day + 1
+        return [self._day(number) for number in range(first, day + 1)]
+
+    def _day(self, number: int) -> Day:
+        judgements = self._judge.day(self._history, number)
+        self._judged_day = number
+        changes = self._alarms.day(judgements, (number + 1) * DAY_S)
+        return Day(number, np.array(self._history.hourly_w(number)[:, -1]), judgements, tuple(changes))
+
+    def _restore(self, state: _State) -> None:
+        """Take up the state of meters that are still there; new meters begin anew."""
+        known = self._judge.memory
+        self._judged_day = state.judged_day
+        self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
+        self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
+        self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}

@@ -1,0 +1,110 @@
+"""Additive evidence: each feature moves the log-odds by ``weight * (value - typical) / scale``.
+
+A feature that is unknown (NaN) moves nothing. The sum is honest only because every term can be
+shown to people with its number and its share in the verdict. Weights come from
+``configs/judgement.toml``, which names the command that fitted them.
+"""
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats
+from agent.records import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How one feature is weighed: log-odds per ``scale`` of difference from what is ``typical``."""
+
+    weight: float
+    typical: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A sum of terms over an intercept, all in natural log-odds."""
+
+    intercept: float
+    terms: Mapping[str, Term]
+
+    def weigh(self, features: Mapping[str, Floats]) -> tuple[Floats, dict[str, Floats]]:
+        """Give the log-odds (meters,) and each term's part of them.
+
+        >>> model = Model(-1.0, {"dwell": Term(2.0, 0.5, 0.25)})
+        >>> total, parts = model.weigh({"dwell": np.array([1.0, np.nan])})
+        >>> total.tolist(), parts["dwell"].tolist()
+        ([3.0, -1.0], [4.0, 0.0])
+        """
+        parts = {
+            name: np.nan_to_num(term.weight * (features[name] - term.typical) / term.scale, nan=0.0)
+            for name, term in self.terms.items()
+        }
+        total: Floats = self.intercept + np.sum(list(parts.values()), axis=0)
+        return total, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All numbers of the judgement. Log-odds unless the name says otherwise."""
+
+    hidden: Model
+    dedicated: Model
+    hidden_mining: float
+    hidden_suspect: float
+    hidden_persistence_days: int
+    dedicated_mining: float
+    dedicated_suspect: float
+    dedicated_flat: float
+    flatness_cap: float
+    power_factor_good: float
+    power_factor_bad: float
+    power_factor_weight: float
+    least_mining_w: float
+    estimate_noise: float
+    estimate_season: float
+    dedicated_overhead: float
+
+
+@cache
+def shipped_rules() -> Rules:
+    """Read ``configs/judgement.toml`` as it is shipped."""
+    with (files("configs") / "judgement.toml").open("rb") as file:
+        table = tomllib.load(file)
+    return Rules(hidden=_model(table["hidden"]), dedicated=_model(table["dedicated"]), **table["rules"])
+
+
+def _model(table: Mapping[str, Any]) -> Model:
+    return Model(table["intercept"], {name: Term(*numbers) for name, numbers in table["terms"].items()})
+
+
+def probability(log_odds: float) -> float:
+    """Give the logistic of the log-odds.
+
+    >>> probability(0.0)
+    0.5
+    """
+    return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, log_odds))))
+
+
+def reasons(
+    row: int,
+    features: Mapping[str, Floats],
+    parts: Mapping[str, Floats],
+    texts: Mapping[str, Callable[[float], str]],
+    most: int = 5,
+) -> tuple[Evidence, ...]:
+    """Give one meter's evidence in words, the strongest first; terms that move nothing are left out."""
+    known = [name for name in parts if abs(parts[name][row]) >= 0.05 and np.isfinite(features[name][row])]
+    strongest = sorted(known, key=lambda name: -abs(parts[name][row]))[:most]
+    return tuple(
+        Evidence(name, float(features[name][row]), round(float(parts[name][row]), 2), texts[name](features[name][row]))
+        for name in strongest
+    )

@@ -1,0 +1,195 @@
+"""What the device remembers: 400 days of window records on disk, and their hourly means in memory.
+
+History is worth more than any feature (docs/detection.md), so it outlives restarts and can be
+filled from a utility's recording. The file may lose its last window in a crash; it is a cache
+of evidence, not the evidence, which lies in the spool.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.analyse.features.robust import Floats
+from agent.records import Quality, Window
+
+logger = logging.getLogger(__name__)
+
+DAY_S = 86_400
+_KEPT_DAYS = 400  # a year, for the same season's twin, and a month to compare it with
+_DAILY = ("power_factor", "noise_floor")
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS window (
+    start_s INTEGER NOT NULL, meter TEXT NOT NULL, window_s INTEGER NOT NULL, coverage REAL NOT NULL,
+    quality TEXT NOT NULL, active_power_w REAL, power_factor REAL, noise_floor REAL,
+    active_energy_import_wh REAL, active_energy_export_wh REAL,
+    PRIMARY KEY (meter, start_s)
+) WITHOUT ROWID
+"""
+_COLUMNS = ("active_power_w", "power_factor", "noise_floor", "active_energy_import_wh", "active_energy_export_wh")
+_INSERT = f"INSERT OR IGNORE INTO window VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
+_HOURLY = """
+SELECT meter, start_s / 3600,
+    SUM(active_power_w * coverage * window_s), SUM((active_power_w IS NOT NULL) * coverage * window_s),
+    COALESCE(SUM(power_factor * coverage * window_s), 0), SUM((power_factor IS NOT NULL) * coverage * window_s),
+    COALESCE(SUM(noise_floor * coverage * window_s), 0), SUM((noise_floor IS NOT NULL) * coverage * window_s)
+FROM window WHERE quality = 'G' AND active_power_w IS NOT NULL GROUP BY meter, start_s / 3600
+"""
+
+
+class History:
+    """Hourly means of all meters, from good windows only.
+
+    ``path`` None keeps nothing on disk (replay).
+    """
+
+    def __init__(self, path: Path | None, meters: Sequence[str]) -> None:
+        self.meters = tuple(meters)
+        self._first_day = 0
+        self._days = 0
+        self._energy_j = np.zeros((len(self.meters), 0, 24))
+        self._known_s = np.zeros((len(self.meters), 0, 24))
+        self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
+        self._database = None if path is None else _open(path)
+        if self._database is not None:
+            self._load(self._database)
+
+    @property
+    def first_day(self) -> int:
+        """Day number (since 1970-01-01) of the first day held."""
+        return self._first_day
+
+    @property
+    def days(self) -> int:
+        """Number of days held, the last one perhaps not complete."""
+        return self._days
+
+    def hourly_w(self, through_day: int) -> Floats:
+        """Give mean powers, shape (meters, days, 24), of the days up to and with ``through_day``; NaN where unknown."""
+        n = min(self._days, through_day - self._first_day + 1)
+        known = self._known_s[:, :n]
+        return np.where(known >= 0.5 * 3600, self._energy_j[:, :n] / np.maximum(known, 1.0), np.nan)
+
+    def daily(self, name: str, through_day: int) -> Floats:
+        """Give the coverage-weighted daily mean of ``power_factor`` or ``noise_floor``, shape (meters, days)."""
+        n = min(self._days, through_day - self._first_day + 1)
+        total, weight = self._daily[name][:, :, :n]
+        return np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
+
+    def day_numbers(self, through_day: int) -> NDArray[np.int64]:
+        """Give the day numbers that belong to the arrays of :meth:`hourly_w`."""
+        return np.arange(self._first_day, through_day + 1, dtype=np.int64)[: self._days]
+
+    def add(self, window: Window, features: Mapping[str, Floats]) -> None:
+        """Take one window; windows that are not good count as unknown but are kept on disk."""
+        good = np.array([letter is Quality.GOOD for letter in window.quality])
+        weight_s = np.where(good, window.coverage * window.window_s, 0.0)
+        self._accumulate(window.start_s, weight_s, features)
+        if self._database is not None:
+            self._store(window, features)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            self._database.close()
+
+    def _accumulate(self, start_s: int, weight_s: Floats, features: Mapping[str, Floats]) -> None:
+        day = self._reach(start_s // DAY_S)
+        if day < 0:
+            return
+        hour = start_s % DAY_S // 3600
+        power = features["active_power_w"]
+        known_s = np.where(np.isfinite(power), weight_s, 0.0)
+        self._energy_j[:, day, hour] += np.where(known_s > 0, power, 0.0) * known_s
+        self._known_s[:, day, hour] += known_s
+        for name, (total, weight) in self._daily.items():
+            value = features[name]
+            value_s = np.where(np.isfinite(value), weight_s, 0.0)
+            total[:, day] += np.where(value_s > 0, value, 0.0) * value_s
+            weight[:, day] += value_s
+
+    def _reach(self, day: int) -> int:
+        """Make room for ``day`` and give its index; negative where it is older than what is kept."""
+        if self._days == 0:
+            self._first_day = day
+        grown = day - self._first_day + 1 - self._days
+        if grown > 0:
+            drop = max(0, self._days + grown - _KEPT_DAYS)
+            self._energy_j = _slide(self._energy_j, grown, drop)
+            self._known_s = _slide(self._known_s, grown, drop)
+            self._daily = {name: _slide(array, grown, drop, axis=2) for name, array in self._daily.items()}
+            self._first_day += drop
+            self._days += grown - drop
+        return day - self._first_day
+
+    def _store(self, window: Window, features: Mapping[str, Floats]) -> None:
+        assert self._database is not None
+        columns = [[None if np.isnan(value) else float(value) for value in features[name]] for name in _COLUMNS]
+        rows = zip(
+            [window.start_s] * len(self.meters),
+            self.meters,
+            [window.window_s] * len(self.meters),
+            window.coverage.tolist(),
+            [letter.value for letter in window.quality],
+            *columns,
+            strict=True,
+        )
+        with self._database:
+            self._database.executemany(_INSERT, rows)
+            if window.start_s % DAY_S == 0:
+                oldest = window.start_s - _KEPT_DAYS * DAY_S
+                self._database.execute("DELETE FROM window WHERE start_s < ?", (oldest,))
+
+    def _load(self, database: sqlite3.Connection) -> None:
+        rows = database.execute(_HOURLY).fetchall()
+        row_of = {meter: row for row, meter in enumerate(self.meters)}
+        known = [row for row in rows if row[0] in row_of]
+        if not known:
+            return
+        table = np.array([[row_of[meter], *numbers] for meter, *numbers in known])
+        hours = table[:, 1].astype(np.int64)
+        self._reach(int(hours.min()) // 24)
+        self._reach(int(hours.max()) // 24)
+        kept = hours // 24 >= self._first_day
+        table, hours = table[kept], hours[kept]
+        where = (table[:, 0].astype(np.intp), hours // 24 - self._first_day, hours % 24)
+        self._energy_j[where], self._known_s[where] = table[:, 2], table[:, 3]
+        for name, column in zip(_DAILY, (4, 6), strict=True):
+            total, weight = self._daily[name]
+            np.add.at(total, where[:2], table[:, column])
+            np.add.at(weight, where[:2], table[:, column + 1])
+
+
+def _slide(array: Floats, grown: int, drop: int, axis: int = 1) -> Floats:
+    """Drop the oldest days and append empty ones."""
+    shape = list(array.shape)
+    shape[axis] = grown
+    longer = np.concatenate([array, np.zeros(shape)], axis=axis)
+    return np.ascontiguousarray(longer[(slice(None),) * axis + (slice(drop, None),)])
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or create the file; one that cannot be read is put aside, because a gateway must go on measuring."""
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        aside = path.with_name(f"{path.name}.corrupt-{path.stat().st_mtime_ns}")
+        path.rename(aside)
+        logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.execute(_SCHEMA)
+        database.execute("SELECT count(*) FROM window WHERE start_s < 0").fetchone()
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database

@@ -1,0 +1,275 @@
+"""The verdict as an ordered list of rules: the first that has something to say decides.
+
+Each rule takes one meter's day and gives a judgement or None. To read the product's mind, read
+:data:`RULES` from top to bottom.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from agent.analyse.detect import estimate, hidden
+from agent.analyse.detect.estimate import Estimate
+from agent.analyse.detect.evidence import Rules, probability
+from agent.analyse.features.robust import Floats, mean, median
+from agent.config import MeterFacts
+from agent.records import Evidence, Judgement, Verdict
+
+DAY_S = 86_400
+MIN_HISTORY_DAYS = hidden.MIN_BEFORE_DAYS + hidden.MIN_AFTER_DAYS
+_MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than the day's
+_MIN_REMAINDER = 0.05  # of a parent's load: two class 1 meters differ by up to 2 %, three by more
+_MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
+_CLOSED_BELOW = 0.4  # of the step's height: the farm is off when the baseload has come down this far
+_DEDICATED_DAYS = 3  # flatness looks back two weeks, so three days in a row suffice
+_DECLARED_TOLERANCE = 1.1  # declarations are round numbers
+_NOTHING: Estimate = (0.0, 0.0, 0.0)
+
+
+class Case(msgspec.Struct):
+    """A hidden load that was found and has not gone. Days are numbers since 1970-01-01, powers W."""
+
+    onset_day: int
+    before_w: float
+    height_w: float
+    half_width_w: float
+    log_odds: float
+    reasons: tuple[Evidence, ...]
+
+
+class Memory(msgspec.Struct):
+    """What is kept of one meter from day to day: the last days' log-odds and the open case."""
+
+    hidden: list[float] = []
+    dedicated: list[float] = []
+    case: Case | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterDay:
+    """One meter on one day, and the evidence. Powers are of its own load: what no sub-meter sees."""
+
+    facts: MeterFacts
+    day: int
+    rules: Rules
+    has_servers: bool
+    is_parent: bool
+    hourly_w: Floats  # (days, 24), the last row is the day that is judged
+    base_w: Floats  # (days,)
+    total_w: float  # mean of the day, sub-meters included
+    hidden_odds: float  # -inf where there is nothing to weigh
+    onset_day: int
+    height_w: float
+    before_w: float
+    spread_w: float
+    dedicated_odds: float
+    explain_hidden: Callable[[], tuple[Evidence, ...]]
+    explain_dedicated: Callable[[], tuple[Evidence, ...]]
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def load_w(self) -> float:
+        """Mean of the day."""
+        return float(mean(self.hourly_w[-1]))
+
+    @property
+    def recent_w(self) -> float:
+        """Mean of the last two weeks."""
+        return float(mean(self.hourly_w[-14:].ravel()))
+
+    @property
+    def is_farm(self) -> bool:
+        """Whether the flatness and the power factor of the last days together say: a farm as a whole."""
+        strong = [odds >= self.rules.dedicated_mining for odds in self.memory.dedicated[-_DEDICATED_DAYS:]]
+        return len(strong) == _DEDICATED_DAYS and all(strong) and not self.has_servers
+
+    def judgement(
+        self,
+        verdict: Verdict,
+        reasons: tuple[Evidence, ...],
+        mining_w: Estimate = _NOTHING,
+        since_day: int | None = None,
+        score: float | None = None,
+    ) -> Judgement:
+        """Give a judgement of this meter; the score is 0.5 where a mining alarm begins."""
+        margin = max(
+            self.hidden_odds - self.rules.hidden_mining,
+            self.dedicated_odds - self.rules.dedicated_mining,
+        )
+        return Judgement(
+            meter=self.facts.id,
+            verdict=verdict,
+            score=round(probability(margin) if score is None else score, 4),
+            mining_w=mining_w,
+            since_s=None if since_day is None else since_day * DAY_S,
+            reasons=reasons,
+        )
+
+
+Rule = Callable[[MeterDay], Judgement | None]
+
+
+def generation(meter: MeterDay) -> Judgement | None:
+    """A feeder that generates is no load."""
+    if meter.facts.role != "generation":
+        return None
+    return meter.judgement(Verdict.NORMAL, (Evidence("role", 0.0, 0.0, "this meter measures generation"),), score=0.0)
+
+
+def too_little_data(meter: MeterDay) -> Judgement | None:
+    """A day that was not measured supports no verdict, and no mining."""
+    known = int(np.isfinite(meter.hourly_w[-1]).sum())
+    if known >= _MIN_KNOWN_HOURS:
+        return None
+    text = f"only {known} of the day's 24 hours were measured well"
+    return meter.judgement(Verdict.FAULT, (Evidence("coverage", known / 24, 0.0, text),), score=0.0)
+
+
+def stuck(meter: MeterDay) -> Judgement | None:
+    """A register that repeats itself looks like a perfect miner and is none."""
+    week = meter.hourly_w[-7:].ravel()
+    pairs = np.isfinite(week[1:]) & np.isfinite(week[:-1]) & (week[1:] != 0)
+    if pairs.sum() < _MIN_KNOWN_HOURS:
+        return None
+    share = float((week[1:] == week[:-1])[pairs].mean())
+    if share <= _MAX_REPEATED:
+        return None
+    text = f"{100 * share:.0f} % of the hourly means repeat the one before exactly: check the meter or its gateway"
+    return meter.judgement(Verdict.FAULT, (Evidence("stuck_register", share, 0.0, text),), score=0.0)
+
+
+def declared(meter: MeterDay) -> Judgement | None:
+    """A load that the site registered is judged against what it declared, not by its shape."""
+    facts = meter.facts
+    if facts.declared is None:
+        return None
+    week_w = float(mean(meter.hourly_w[-7:].ravel()))
+    if facts.declared_w is not None and week_w > _DECLARED_TOLERANCE * facts.declared_w:
+        excess = week_w - facts.declared_w
+        text = f"the week's mean exceeds the declared {facts.declared_w:.0f} W by {excess:.0f} W"
+        return meter.judgement(Verdict.SUSPECT, (Evidence("declared_load", excess, 1.0, text),))
+    text = f"registered as {facts.declared}"
+    reason = (Evidence("declared_load", week_w, 0.0, text),)
+    mining_w = (meter.load_w,) * 3 if facts.declared == "mining" else _NOTHING
+    return meter.judgement(Verdict.DECLARED, reason, mining_w, score=0.0)
+
+
+def explained_below(meter: MeterDay) -> Judgement | None:
+    """A parent whose sub-meters see nearly all of its load is judged at those meters."""
+    if not meter.is_parent or abs(meter.load_w) >= _MIN_REMAINDER * abs(meter.total_w):
+        return None
+    share = meter.load_w / meter.total_w if meter.total_w else 0.0
+    text = "its sub-meters see nearly all of the load; they are judged instead"
+    return meter.judgement(Verdict.NORMAL, (Evidence("remainder", share, 0.0, text),), score=0.0)
+
+
+def open_case(meter: MeterDay) -> Judgement | None:
+    """A hidden load that was found stays one until the baseload has come down."""
+    case = meter.memory.case
+    if case is None:
+        return None
+    if median(meter.base_w[-5:]) < case.before_w + _CLOSED_BELOW * case.height_w:
+        meter.memory.case = None
+        meter.memory.hidden.clear()
+        return None
+    if meter.day - case.onset_day <= hidden.AFTER_DAYS and abs(meter.onset_day - case.onset_day) <= 2:
+        meter.memory.case = case = _case(meter)
+    return _hidden_mining(meter, case)
+
+
+def dedicated_farm(meter: MeterDay) -> Judgement | None:
+    """A feeder that is a farm as a whole."""
+    if not meter.is_farm or meter.recent_w < meter.rules.least_mining_w:
+        return None
+    since = _running_since(meter)
+    known = "" if since > meter.day + 1 - len(meter.hourly_w) else "at least "
+    text = f"the feeder has run at this level {known}since then"
+    reasons = (*meter.explain_dedicated(), Evidence("running_since", float(since), 0.0, text))
+    mining_w = estimate.dedicated_feeder(meter.load_w, meter.rules)
+    return meter.judgement(Verdict.MINING, reasons, mining_w, since)
+
+
+def new_hidden_load(meter: MeterDay) -> Judgement | None:
+    """A step that was strong on each of the last days opens a case, but not where servers are the business."""
+    days = meter.rules.hidden_persistence_days
+    strong = [odds >= meter.rules.hidden_mining for odds in meter.memory.hidden[-days:]]
+    if len(strong) < days or not all(strong) or meter.has_servers or meter.height_w < meter.rules.least_mining_w:
+        return None
+    meter.memory.case = _case(meter)
+    return _hidden_mining(meter, meter.memory.case)
+
+
+def suspect(meter: MeterDay) -> Judgement | None:
+    """Evidence that is not enough for an alarm."""
+    if meter.recent_w < meter.rules.least_mining_w:
+        return None
+    if meter.hidden_odds >= meter.rules.hidden_suspect and meter.height_w >= meter.rules.least_mining_w:
+        return meter.judgement(Verdict.SUSPECT, meter.explain_hidden())
+    if meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
+        return meter.judgement(Verdict.SUSPECT, meter.explain_dedicated())
+    return None
+
+
+def flat(meter: MeterDay) -> Judgement | None:
+    """Steady, and not attributable: servers, lighting and a farm look alike from here."""
+    if meter.dedicated_odds < meter.rules.dedicated_flat:
+        return None
+    return meter.judgement(Verdict.FLAT, meter.explain_dedicated())
+
+
+def short_history(meter: MeterDay) -> Judgement | None:
+    """Without three weeks of history a hidden load cannot be told from the building."""
+    known = int(np.isfinite(meter.base_w).sum())
+    if known >= MIN_HISTORY_DAYS:
+        return None
+    text = f"{known} days of history; a hidden load can be told from {MIN_HISTORY_DAYS} on"
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("history", float(known), 0.0, text),))
+
+
+def normal(meter: MeterDay) -> Judgement:
+    """Nothing speaks for mining that began while the meter was watched."""
+    return meter.judgement(Verdict.NORMAL, meter.explain_hidden())
+
+
+RULES: tuple[Rule, ...] = (
+    generation,
+    too_little_data,
+    stuck,
+    declared,
+    explained_below,
+    open_case,
+    dedicated_farm,
+    new_hidden_load,
+    suspect,
+    flat,
+    short_history,
+    normal,
+)
+
+
+def decide(meter: MeterDay) -> Judgement:
+    """Apply the rules in order."""
+    return next(judgement for rule in RULES if (judgement := rule(meter)) is not None)
+
+
+def _case(meter: MeterDay) -> Case:
+    half = estimate.half_width(meter.spread_w, meter.recent_w, meter.rules)
+    return Case(meter.onset_day, meter.before_w, meter.height_w, half, meter.hidden_odds, meter.explain_hidden())
+
+
+def _hidden_mining(meter: MeterDay, case: Case) -> Judgement:
+    mining_w = estimate.hidden_load(case.height_w, case.half_width_w, meter.load_w)
+    score = probability(case.log_odds - meter.rules.hidden_mining)
+    return meter.judgement(Verdict.MINING, case.reasons, mining_w, case.onset_day, score)
+
+
+def _running_since(meter: MeterDay) -> int:
+    """Give the first day since which the feeder has run at half of its present level or more; gaps count as running."""
+    daily = mean(meter.hourly_w, axis=-1)
+    low = np.flatnonzero(daily < 0.5 * median(daily[-14:]))
+    low = low[low < len(daily) - 14]
+    first_known = int(np.flatnonzero(np.isfinite(daily))[0])
+    start = int(low[-1]) + 1 if len(low) else first_known
+    return meter.day + 1 - len(daily) + start

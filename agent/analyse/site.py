@@ -1,0 +1,55 @@
+"""The facility's tree of meters: what each meter sees that no meter below it sees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats
+from agent.config import MeterFacts
+
+_SERVER_SITES = frozenset({"data_centre", "telecom"})
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Facts about the facility, in the order in which all arrays hold the meters."""
+
+    kind: str
+    meters: tuple[MeterFacts, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Meter ids, the row order of every array."""
+        return tuple(meter.id for meter in self.meters)
+
+    @property
+    def has_servers(self) -> bool:
+        """Whether flat electronic loads are this site's ordinary business, so that flatness accuses nobody."""
+        return self.kind in _SERVER_SITES
+
+    def remainder(self, power_w: Floats) -> Floats:
+        """Subtract from each meter what its sub-meters measure; shape (meters, ...), unknown where one is unknown.
+
+        A farm behind a sub-meter is seen by every meter above it as well. Judging only the
+        unmetered remainder of a parent names the place once, and sums over meters count
+        nothing twice.
+        """
+        rows = {meter.id: row for row, meter in enumerate(self.meters)}
+        own = np.array(power_w, dtype=float)
+        for row, meter in enumerate(self.meters):
+            if meter.parent is not None:
+                own[rows[meter.parent]] -= power_w[row]
+        return own
+
+    def parents(self) -> frozenset[str]:
+        """Give the meters that have sub-meters."""
+        return frozenset(meter.parent for meter in self.meters if meter.parent is not None)
+
+
+def without_facts(meters: Sequence[str], kind: str = "other") -> Site:
+    """Give a site of which nothing is known but the meters' names."""
+    facts = tuple(
+        MeterFacts(id=meter, name=meter, role="load", parent=None, declared=None, declared_w=None) for meter in meters
+    )
+    return Site(kind, facts)

@@ -1,0 +1,153 @@
+"""Samples become windows: read-only arrays on UTC-aligned intervals, for all meters at once."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from agent.analyse.features import electrical
+from agent.analyse.features.robust import Floats, quantile
+from agent.records import Quality, Sample, Window
+
+WINDOW_QUANTITIES = (
+    "active_power_w",
+    "reactive_power_var",
+    "apparent_power_va",
+    "power_factor",
+    "voltage_l1_v",
+    "voltage_l2_v",
+    "voltage_l3_v",
+    "current_l1_a",
+    "current_l2_a",
+    "current_l3_a",
+    "frequency_hz",
+    "active_energy_import_wh",
+    "active_energy_export_wh",
+)
+_FLICKERING = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
+_MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
+_MAX_REPEATED = 0.5  # above, data fault: docs/detection.md, stuck-register guard
+
+
+class WindowBuilder:
+    """Collects the samples of all meters and closes a window when its last tick is over.
+
+    A tick's samples go to the column of their own ``time_s``, so late ones still find their
+    place while the window is open; after that they are dropped and counted in ``late``.
+    """
+
+    def __init__(self, meters: Sequence[str], period_s: float, window_s: int) -> None:
+        self._meters = tuple(meters)
+        self._row = {meter: row for row, meter in enumerate(self._meters)}
+        self._period_s = period_s
+        self._window_s = window_s
+        self._ticks = round(window_s / period_s)
+        self._start_s: int | None = None
+        self.late = 0
+
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Take samples of the open window; the first sample opens one."""
+        for sample in samples:
+            if self._start_s is None:
+                self._open(self._aligned(sample.time_s))
+            column = int((sample.time_s - self._start) // self._period_s)
+            if not 0 <= column < self._ticks:
+                self.late += 1
+                continue
+            row = self._row[sample.meter]
+            self._refused[row] += sample.values.get("active_power_w") is not None and sample.status == "range"
+            self._answered[row] += sample.status not in ("timeout", "disconnected", "backoff")
+            for quantity in WINDOW_QUANTITIES:
+                value = sample.values.get(quantity)
+                if value is not None:
+                    self._values[quantity][row, column] = value
+
+    def close(self, now_s: float) -> Window | None:
+        """Give the open window if it is over at ``now_s``, and open the one that holds ``now_s``."""
+        if self._start_s is None or now_s < self._start + self._window_s:
+            return None
+        for array in self._values.values():
+            array.setflags(write=False)
+        window = Window(
+            start_s=self._start,
+            window_s=self._window_s,
+            period_s=self._period_s,
+            meters=self._meters,
+            values=self._values,
+            coverage=coverage(self._values["active_power_w"]),
+            quality=quality(self._values, self._answered, self._refused),
+        )
+        self._open(self._aligned(now_s))
+        return window
+
+    @property
+    def _start(self) -> int:
+        assert self._start_s is not None
+        return self._start_s
+
+    def _aligned(self, time_s: float) -> int:
+        return int(time_s // self._window_s) * self._window_s
+
+    def _open(self, start_s: int) -> None:
+        shape = (len(self._meters), self._ticks)
+        self._start_s = start_s
+        self._values = {quantity: np.full(shape, np.nan) for quantity in WINDOW_QUANTITIES}
+        self._answered = np.zeros(len(self._meters), dtype=np.int64)
+        self._refused = np.zeros(len(self._meters), dtype=np.int64)
+
+
+def coverage(active_power_w: Floats) -> Floats:
+    """Give the share of ticks with a usable active power, shape (meters,), 0 to 1."""
+    share: Floats = np.isfinite(active_power_w).mean(axis=-1)
+    return share
+
+
+def quality(
+    values: dict[str, Floats], answered: np.typing.NDArray[np.int64], refused: np.typing.NDArray[np.int64]
+) -> tuple[Quality, ...]:
+    """Give each meter's letter: why its window may not be judged, or G."""
+    covered = coverage(values["active_power_w"])
+    repeated = electrical.repeated_share([values[name] for name in _FLICKERING])
+    ticks = values["active_power_w"].shape[-1]
+    return tuple(
+        _letter(covered[row], repeated[row], answered[row] / ticks, refused[row] / ticks) for row in range(len(covered))
+    )
+
+
+def _letter(covered: float, repeated: float, answered: float, refused: float) -> Quality:
+    if repeated > _MAX_REPEATED:
+        return Quality.STUCK
+    if covered >= _MIN_COVERAGE:
+        return Quality.GOOD
+    if answered < _MIN_COVERAGE:
+        return Quality.TIMEOUT
+    return Quality.RANGE if refused >= _MIN_COVERAGE else Quality.FAULTY
+
+
+def window_features(window: Window) -> dict[str, Floats]:
+    """Give the scalars that leave the window, each of shape (meters,); NaN where unknown.
+
+    The energies are the last register readings of the window.
+    """
+    values = window.values
+    power = values["active_power_w"]
+    finite = np.isfinite(power)
+    count = np.maximum(finite.sum(axis=-1), 1)
+    covered = finite.any(axis=-1)
+    return {
+        "active_power_w": np.where(covered, np.where(finite, power, 0.0).sum(axis=-1) / count, np.nan),
+        "active_power_min_w": quantile(power, 0.0),
+        "active_power_max_w": quantile(power, 1.0),
+        "power_factor": electrical.power_factor(
+            power, window.values["apparent_power_va"], window.values["power_factor"]
+        ),
+        "noise_floor": electrical.noise_floor(power),
+        "active_energy_import_wh": _last(values["active_energy_import_wh"]),
+        "active_energy_export_wh": _last(values["active_energy_export_wh"]),
+    }
+
+
+def _last(readings: Floats) -> Floats:
+    """Give each row's last finite value, shape (meters,)."""
+    finite = np.isfinite(readings)
+    column = readings.shape[-1] - 1 - np.argmax(finite[:, ::-1], axis=-1)
+    return np.where(finite.any(axis=-1), readings[np.arange(len(readings)), column], np.nan)

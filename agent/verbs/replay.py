@@ -1,0 +1,86 @@
+"""Judge recorded data with the daemon's own code, day by day, nothing later used.
+
+FILE is CSV, gzipped or not: a header, then `time` (ISO 8601, UTC unless it says otherwise),
+`meter`, `active_power_w` (the mean over the step that starts at `time`) and any other quantity
+of the vocabulary; one constant step from 1 s to 1 h; an empty cell is a gap.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.analyse.site import Site
+
+HELP = "judge recorded load (CSV) as the daemon would have"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the verb takes."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
+    parser.add_argument("--site", type=Path, help="facts of the site: kind, meter tree, declared loads (site.toml)")
+    parser.add_argument("--json", action="store_true", help="write one JSON object a line, one per meter and day")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay, and write each day or, for people, each change of verdict."""
+    from agent.analyse.detect.evidence import shipped_rules
+    from agent.analyse.recording import read_recording
+    from agent.analyse.replay import replay, report
+    from agent.terminal import progress, say, say_compact
+
+    recording = read_recording(args.file)
+    site = _site(args.site, recording.meters)
+    total = sum(1 for _ in recording.windows()) * recording.window_s // 86_400
+    days = (report(day) for day in progress(replay(recording, site, shipped_rules()), total, "days judged"))
+    if args.json:
+        for rows in days:
+            for row in rows:
+                say_compact(row)
+        return 0
+    count = 0
+    for row in _changes(row for rows in days for row in rows):
+        say(_sentence(row))
+        count += 1
+    if not count:
+        say(f"{args.file}: no day is complete; at least one whole UTC day is needed")
+    return 0
+
+
+def _site(path: Path | None, meters: tuple[str, ...]) -> "Site":
+    """Take the site's facts and bring the meters into the recording's order."""
+    from agent.analyse.site import Site, without_facts
+    from agent.config import load_site
+    from agent.errors import InputError
+
+    if path is None:
+        return without_facts(meters)
+    config, facts = load_site(path)
+    known = {meter.id: meter for meter in facts}
+    missing = [meter for meter in meters if meter not in known]
+    absent = [meter for meter in known if meter not in meters]
+    if missing or absent:
+        wrong = [f"lacks [[meter]] for {', '.join(missing)}"] if missing else []
+        wrong += [f"names {', '.join(absent)}, which the recording does not have"] if absent else []
+        raise InputError(f"{path}: {'; '.join(wrong)}")
+    return Site(config.kind, tuple(known[meter] for meter in meters))
+
+
+def _changes(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Keep the first row of each meter and those where its verdict changes."""
+    last: dict[str, str] = {}
+    for row in rows:
+        if last.get(row["meter"]) != row["verdict"]:
+            last[row["meter"]] = row["verdict"]
+            yield row
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    line = f"{row['day']}  {row['meter']:<24}  {row['verdict']:<12}"
+    if row["mining_w"][2] > 0:
+        low, middle, high = (watts / 1000 for watts in row["mining_w"])
+        share = 100 * row["mining_share"]
+        line += f"  {middle:.1f} kW ({low:.1f} to {high:.1f}), {share:.0f} % of the load, since {row['since']}"
+    reasons = "; ".join(reason["text"] for reason in row["reasons"][:2])
+    return f"{line}  {reasons}".rstrip()
