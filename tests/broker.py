@@ -1,9 +1,11 @@
 """Real brokers for tests, each a process of its own on a free port of this machine.
 
-with mosquitto(tmp_path) as broker:
-    ...                      # broker.url
-    broker.kill()            # as a power cut would: kill -9
-    broker.restart()         # the same port again
+::
+
+    with mosquitto(tmp_path) as broker:
+        ...  # broker.url
+        broker.kill()  # as a crash does: kill -9
+        broker.restart()  # the same port again
 """
 
 import contextlib

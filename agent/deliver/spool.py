@@ -1,0 +1,326 @@
+"""The spool: what was said stays here until the centre has confirmed it.
+
+One SQLite file, one connection, write-ahead log, ``synchronous=FULL``: a batch that was committed
+survives ``kill -9`` and a power cut, one that was not leaves no trace. The spool keeps bytes; it
+knows neither messages nor MQTT.
+
+Records of a stream are numbered from 1 without a gap, and each row keeps the chain head after it,
+so a receipt can be compared. A damaged file is put aside, whole, and a new stream begins.
+"""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.deliver import chain
+from agent.deliver.durable import sync_folder
+from agent.errors import EvidenceError, FlatwattError
+from agent.records import Envelope
+
+_VERSION = 1  # of the tables, in SQLite's user_version
+
+_TABLES = f"""
+BEGIN;
+CREATE TABLE record (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL,
+                     payload BLOB NOT NULL, head BLOB NOT NULL) STRICT;
+CREATE INDEX record_kind ON record (kind, seq);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
+"""
+
+_ENVIRONMENT = frozenset(  # these say something about the machine, not about the file
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+_META = frozenset({"gateway", "stream", "seq", "head", "state", "receipted", "receipted_head"})
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A damaged spool that was put aside. What could no longer be read is None."""
+
+    file: Path
+    why: str
+    stream: str | None
+    last_seq: int | None
+    receipted: int | None
+
+
+class Batch:
+    """Records and the caller's state that are committed together, or not at all."""
+
+    def __init__(self, stream: str, seq: int, head: bytes) -> None:
+        self.stream = stream
+        self.head = head
+        self.state: bytes | None = None  # None leaves the state as it is
+        self.rows: list[tuple[int, str, str, bytes, bytes]] = []
+        self._seq = seq
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next record must carry."""
+        return self._seq + 1
+
+    def add(self, kind: str, topic: str, payload: bytes) -> None:
+        """Append one record; its payload carries ``stream`` and ``next_seq`` already."""
+        self._seq += 1
+        self.head = chain.next_head(self.head, payload)
+        self.rows.append((self._seq, kind, topic, payload, self.head))
+
+
+class Spool:
+    """The records of one gateway that the centre has not confirmed yet.
+
+    ``loss`` is set where a damaged file was put aside at opening; the caller reports it.
+    Raises :class:`FlatwattError` where the disk, not the file, is the trouble.
+    """
+
+    def __init__(self, path: Path, gateway: str) -> None:
+        self.path = path
+        self.gateway = gateway
+        self.loss: Loss | None = None
+        with _translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept = self._open_or_put_aside()
+            if kept is not None:
+                self._create(kept)
+            self._load()
+
+    def _open_or_put_aside(self) -> dict[str, object] | None:
+        """Open the file; give what a new one must start with, None where the old one is sound."""
+        existed = self.path.exists() and self.path.stat().st_size > 0
+        try:
+            self._db = _connect(self.path)
+            try:
+                if existed and _has_tables(self._db):
+                    _check(self._db, self.gateway)
+                    return None
+            except BaseException:
+                self._db.close()
+                raise
+        except (sqlite3.DatabaseError, EvidenceError) as error:
+            if isinstance(error, sqlite3.Error) and _is_environment(error, self.path):
+                raise
+            return self._put_aside(str(error))
+        return {}
+
+    def _put_aside(self, why: str) -> dict[str, object]:
+        meta = _salvage_meta(self.path)
+        file = _quarantine(self.path)
+        stream, seq, receipted = (meta.get(key) for key in ("stream", "seq", "receipted"))
+        self.loss = Loss(
+            file,
+            why,
+            stream if isinstance(stream, str) else None,
+            seq if isinstance(seq, int) else None,
+            receipted if isinstance(receipted, int) else None,
+        )
+        self._db = _connect(self.path)
+        return {key: value for key, value in meta.items() if _outlives_damage(key, value)}
+
+    def _create(self, kept: dict[str, object]) -> None:
+        stream = secrets.token_hex(6)
+        head = chain.first_head(self.gateway, stream)
+        meta: dict[str, object] = {
+            "state": b"",
+            **kept,
+            "gateway": self.gateway,
+            "stream": stream,
+            "seq": 0,
+            "head": head,
+            "receipted": 0,
+            "receipted_head": head,
+        }
+        self._db.executescript(_TABLES)
+        self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        self._db.execute("COMMIT")
+        sync_folder(self.path.parent)
+
+    def _load(self) -> None:
+        meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        self.stream: str = meta["stream"]
+        self.last_seq: int = meta["seq"]
+        self.head: bytes = meta["head"]
+        self.state: bytes = meta["state"]
+        self.receipted: int = meta["receipted"]
+        self._receipted_head: bytes = meta["receipted_head"]
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Collect records and commit them in one transaction at the end; an exception inside commits nothing."""
+        batch = Batch(self.stream, self.last_seq, self.head)
+        yield batch
+        state = self.state if batch.state is None else batch.state
+        with self._transaction():
+            self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", batch.rows)
+            self._write_meta(seq=batch.next_seq - 1, head=batch.head, state=state)
+        self.last_seq, self.head, self.state = batch.next_seq - 1, batch.head, state
+
+    def pending(
+        self, after_seq: int, limit: int, *, kind: str | None = None, through: int | None = None
+    ) -> list[Envelope]:
+        """Give at most ``limit`` unconfirmed records above ``after_seq``, in order, of one kind or of all."""
+        after_seq = max(after_seq, self.receipted)
+        last = self.last_seq if through is None else through
+        where, values = ("kind = ? AND ", (kind,)) if kind else ("", ())
+        select = f"SELECT seq, kind, topic, payload FROM record WHERE {where}seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608 - `where` is one of two constants
+        with _translated(self.path):
+            rows = self._db.execute(select, (*values, after_seq, last, limit)).fetchall()
+        return [Envelope(self.stream, *row) for row in rows]
+
+    def head_at(self, seq: int) -> bytes | None:
+        """Give the chain head after record ``seq``; None where the record is not kept (any more, or yet)."""
+        if seq == self.receipted:
+            return self._receipted_head
+        with _translated(self.path):
+            row = self._db.execute("SELECT head FROM record WHERE seq = ?", (seq,)).fetchone()
+        return None if row is None else row[0]
+
+    def receipt(self, through: int) -> None:
+        """Forget records ``..through``. Not forced to the disk: to forget a receipt costs a repetition, no record."""
+        head = self.head_at(through)
+        if head is None or through <= self.receipted:
+            return
+        with self._transaction(forced=False):
+            self._db.execute("DELETE FROM record WHERE seq <= ?", (through,))
+            self._write_meta(receipted=through, receipted_head=head)
+        self.receipted, self._receipted_head = through, head
+
+    def note(self, key: str) -> str | None:
+        """Give a short text that was kept under ``key``."""
+        with _translated(self.path):
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{key}",)).fetchone()
+        return None if row is None else str(row[0])
+
+    def keep_note(self, key: str, text: str) -> None:
+        """Keep a short text; it survives the damage of the records where it can be read at all."""
+        with self._transaction():
+            self._write_meta(**{f"note:{key}": text})
+
+    def close(self) -> None:
+        """Close the file; nothing is lost by not calling it."""
+        self._db.close()
+
+    def _write_meta(self, **values: object) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    @contextlib.contextmanager
+    def _transaction(self, *, forced: bool = True) -> Iterator[None]:
+        with _translated(self.path):
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if forced else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    try:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second agent on the same file is told so at its start
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")  # takes the lock now
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        db.close()  # else the damaged file stays locked
+        raise
+    return db
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    """Tell a spool from a file that a crash left before its first commit."""
+    return bool(db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+
+
+def _check(db: sqlite3.Connection, gateway: str) -> None:
+    """Raise unless the file is sound, the stream is ours, and every payload fits the chain."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        raise EvidenceError(f"tables of version {version}, not {_VERSION}")
+    for (verdict,) in db.execute("PRAGMA quick_check(1)"):
+        if verdict != "ok":
+            raise EvidenceError(str(verdict))
+    meta = dict(db.execute("SELECT key, value FROM meta"))
+    if not meta.keys() >= _META:
+        raise EvidenceError("its own notes are incomplete")
+    if meta["gateway"] != gateway:
+        raise FlatwattError(f"the spool belongs to gateway {meta['gateway']!r}, not {gateway!r}: give each its own")
+    seq, head = meta["receipted"], meta["receipted_head"]
+    for row_seq, payload, row_head in db.execute("SELECT seq, payload, head FROM record ORDER BY seq"):
+        head = chain.next_head(head, payload)
+        seq += 1
+        if row_seq != seq or row_head != head:
+            raise EvidenceError(f"the hash chain breaks at record {seq}")
+    if (seq, head) != (meta["seq"], meta["head"]):
+        raise EvidenceError(f"the hash chain ends at record {seq}, not at {meta['seq']}")
+
+
+def _is_environment(error: sqlite3.Error, path: Path) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
+        return False
+    if code & 0xFF == sqlite3.SQLITE_READONLY:
+        return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    return code & 0xFF in _ENVIRONMENT
+
+
+def _salvage_meta(path: Path) -> dict[str, object]:
+    """Read what can be read of the notes of a damaged file."""
+    meta: dict[str, object] = {}
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db,
+    ):
+        for key, value in db.execute("SELECT key, value FROM meta"):
+            meta[str(key)] = value
+    return meta
+
+
+def _outlives_damage(key: str, value: object) -> bool:
+    return (key == "state" and isinstance(value, bytes)) or (key.startswith("note:") and isinstance(value, str))
+
+
+def _quarantine(path: Path) -> Path:
+    """Rename the file and its log so that SQLite can still open the pair; give the new name."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    path.rename(target)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(target.with_name(target.name + suffix))
+    sync_folder(path.parent)
+    return target
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn the database's and the system's errors into one line for an operator."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        hint = {
+            sqlite3.SQLITE_FULL: "free some space",
+            sqlite3.SQLITE_BUSY: "another process has it open: is a second `flatwatt run` active?",
+            sqlite3.SQLITE_CANTOPEN: "check that the folder exists and is writable",
+            sqlite3.SQLITE_READONLY: "check the owner and mode of the file and its folder",
+        }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "restart: a damaged file is put aside and reported")
+        raise FlatwattError(f"{path}: the spool cannot be used: {error}: {hint}") from None
+    except OSError as error:
+        raise FlatwattError(f"{path}: the spool cannot be used: {error.strerror}") from None
