@@ -40,7 +40,7 @@ docs: ## the generated pages of docs/
 
 bench: ## start-up time, memory and CPU of the gateway's agent
 	@.ci/setup dev
-	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python -m bench.agent_cost
 
 clean: ## remove the virtual environment, caches and builds
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -166,7 +166,7 @@ def broken_imports(
                 complaints.append(f"{module}:{item.line}: is not a door of {library}")
         elif library not in sys.stdlib_module_names:
             complaints.append(f"{module}:{item.line}: {library} is not in the table of outside libraries")
-    return complaints
+    return list(dict.fromkeys(complaints))
 
 
 def table(page: str, heading: str) -> list[list[str]]:

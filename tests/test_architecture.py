@@ -31,7 +31,14 @@ DOORS = {
     for library in code_words(names)
 }
 
-COMMAND_LINE = ("agent.cli", "agent.verbs.*", "collector.verb", "firmware_sim.verb", "firmware_sim.demo*")
+COMMAND_LINE = (
+    "agent.cli",
+    "agent.terminal",
+    "agent.verbs.*",
+    "collector.verb",
+    "firmware_sim.verb",
+    "firmware_sim.demo*",
+)
 COMPOSITION_ROOTS = (
     "agent.clock",
     "firmware_sim.clock",
