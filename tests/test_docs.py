@@ -165,4 +165,4 @@ def test_registries_and_folders_are_recognised() -> None:
     """The two checks above can fail."""
     assert REGISTRIES.search("https://files." + "python" + "hosted.org/packages")
     assert SOMEBODYS_FOLDER.search("open('" + "/ho" + "me/ada/flatwatt')")
-    assert not SOMEBODYS_FOLDER.search("docs" + "/work/plan and /dev/ttyUSB0")
+    assert not SOMEBODYS_FOLDER.search("docs/root/plan and /dev/ttyUSB0")
