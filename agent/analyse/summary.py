@@ -7,6 +7,7 @@ import math
 
 from agent.analyse.alarm import Change
 from agent.analyse.analyst import Day, Findings
+from agent.analyse.features.robust import mean
 from agent.deliver import wire
 from agent.records import Judgement
 
@@ -60,9 +61,15 @@ def _watts(judgement: Judgement) -> tuple[float, float, float]:
     return significant(low), significant(middle), significant(high)
 
 
-def alarm(change: Change, day: Day, load_w: float) -> wire.Alarm:
-    """Give the message of an alarm's change; ``load_w`` is the day's mean load of the meter."""
+def alarms(findings: Findings) -> list[wire.Alarm]:
+    """Give the alarms that the days which ended with this window raised, updated or cleared."""
+    return [_alarm(change, day) for day in findings.days for change in day.changes]
+
+
+def _alarm(change: Change, day: Day) -> wire.Alarm:
     judgement = change.judgement
+    row = [judged.meter for judged in day.judgements].index(judgement.meter)
+    load_w = float(mean(day.hourly_w[row]))
     share = judgement.mining_w[1] / load_w if load_w > 0 else 0.0
     return wire.Alarm(
         v=wire.VERSION,
@@ -84,3 +91,12 @@ def alarm(change: Change, day: Day, load_w: float) -> wire.Alarm:
             for reason in judgement.reasons
         ],
     )
+
+
+def sentence(alarm: wire.Alarm) -> str:
+    """Give an alarm as one line for people."""
+    if alarm.state == "cleared":
+        return f"alarm {alarm.alarm} cleared: {alarm.meter} is {alarm.verdict} again"
+    low, middle, high = (watts / 1000 for watts in alarm.mining_w)
+    share = f"{100 * alarm.mining_share:.0f} % of the meter's load"
+    return f"alarm {alarm.alarm} {alarm.state}: {alarm.meter} mines {middle:.1f} kW ({low:.1f} to {high:.1f}), {share}"

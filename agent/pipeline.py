@@ -1,0 +1,177 @@
+"""What the product does, as a sentence: poll, collect into windows, analyse, tell.
+
+Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/verbs/run.py`` composes it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from agent.acquire.poller import Poller
+from agent.analyse import summary
+from agent.analyse.analyst import Analyst, Findings
+from agent.analyse.window import WindowBuilder
+from agent.clock import Clock
+from agent.deliver import wire
+from agent.deliver.keys import GatewayKey
+from agent.deliver.spool import Batch, Spool
+from agent.records import Quality, Sample
+
+logger = logging.getLogger(__name__)
+
+_POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
+_QUALITY_TEXTS = {
+    Quality.GOOD: "measures well again",
+    Quality.TIMEOUT: "answers too rarely: check its supply, its wiring and its address",
+    Quality.FAULTY: "answers without a usable active power: check its profile and its settings",
+    Quality.RANGE: "reports an impossible active power: check its profile and the word order",
+    Quality.STUCK: "repeats the same values: its registers are frozen, or a gateway serves old ones",
+}
+
+
+class Outlet(Protocol):
+    """What is told that new records are waiting."""
+
+    def notify(self) -> None:
+        """Take notice; returns at once."""
+
+
+class Memory(msgspec.Struct):
+    """The pipeline's part of the state that is committed with the records."""
+
+    told_until_s: int = 0  # end of the last window that was told; an earlier one is never told again
+    qualities: dict[str, Quality] = {}
+    analyst: bytes = b""
+
+
+def remembered(spool: Spool) -> Memory:
+    """Give what the spool kept for the pipeline; a fresh memory where there is none, or none of this version."""
+    try:
+        return msgspec.msgpack.decode(spool.state, type=Memory) if spool.state else Memory()
+    except msgspec.DecodeError as error:
+        logger.warning("the state of an earlier version is not understood (%s); the history is judged anew", error)
+        return Memory()
+
+
+class Pipeline:
+    """One gateway at work."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        clock: Clock,
+        poller: Poller,
+        windows: WindowBuilder,
+        analyst: Analyst,
+        spool: Spool,
+        memory: Memory,
+        key: GatewayKey,
+        outlet: Outlet,
+        period_s: float,
+    ) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._poller = poller
+        self._windows = windows
+        self._analyst = analyst
+        self._spool = spool
+        self._memory = memory
+        self._key = key
+        self._outlet = outlet
+        self._period_s = period_s
+
+    async def run(self, stopped: Callable[[], bool], until_s: float = float("inf")) -> None:
+        """Poll on every tick until stopped; each window that is over is analysed and told."""
+        tick_s = self._next_tick(self._clock.now_s() - self._period_s)
+        while not stopped() and tick_s < until_s:
+            await self._clock.sleep_until(tick_s)
+            samples = await self._poller.poll(tick_s, self._patience(tick_s))
+            self._collect(samples, tick_s)
+            tick_s = self._next_tick(max(tick_s, self._clock.now_s() - self._period_s))
+        if not stopped():
+            self._close_window(tick_s)
+
+    def tell(self, events: Sequence[wire.Event]) -> None:
+        """Record events outside a window: a start, a refused receipt."""
+        with self._spool.batch() as batch:
+            for event in events:
+                self._add(batch, event)
+        self._outlet.notify()
+
+    def _next_tick(self, after_s: float) -> float:
+        """Give the first multiple of the period after ``after_s``: all gateways tick on the same grid."""
+        return (after_s // self._period_s + 1) * self._period_s
+
+    def _patience(self, tick_s: float) -> float | None:
+        return self._clock.patience_s(tick_s + _POLL_SHARE * self._period_s)
+
+    def _collect(self, samples: Iterable[Sample], tick_s: float) -> None:
+        """Give late samples to the open window, close it if it is over, and go on with those of this tick."""
+        now: list[Sample] = []
+        late: list[Sample] = []
+        for sample in samples:
+            (now if sample.time_s >= tick_s else late).append(sample)
+        self._windows.add(late)
+        self._close_window(tick_s)
+        self._windows.add(now)
+
+    def _close_window(self, now_s: float) -> None:
+        window = self._windows.close(now_s)
+        if window is None:
+            return
+        if window.start_s < self._memory.told_until_s:
+            logger.warning("the clock went back: the window at %d was told before and is dropped", window.start_s)
+            return
+        self._tell_findings(self._analyst.take(window))
+
+    def _tell_findings(self, findings: Findings) -> None:
+        """Record a window in one transaction: events, summaries, alarms, checkpoint, and the state behind them."""
+        window = findings.window
+        with self._spool.batch() as batch:
+            for event in self._quality_events(findings):
+                self._add(batch, event)
+            for message in summary.summaries(findings):
+                self._add(batch, message)
+            for alarm in summary.alarms(findings):
+                self._add(batch, alarm)
+                logger.warning("%s", summary.sentence(alarm))
+            self._check_in(batch, window.end_s)
+            self._memory.told_until_s = window.end_s
+            self._memory.analyst = self._analyst.state
+            batch.state = msgspec.msgpack.encode(self._memory)
+        self._outlet.notify()
+
+    def _quality_events(self, findings: Findings) -> list[wire.Event]:
+        """Give one event per meter whose quality changed."""
+        window = findings.window
+        events = []
+        for meter, quality in zip(window.meters, window.quality, strict=True):
+            before = self._memory.qualities.get(meter, Quality.GOOD)
+            self._memory.qualities[meter] = quality
+            if quality is not before:
+                text = f"{meter} {_QUALITY_TEXTS[quality]}"
+                data: dict[str, float | int | str | None] = {"before": before.value, "now": quality.value}
+                events.append(event("quality", window.end_s, text, data, meter))
+                logger.warning("%s", text)
+        return events
+
+    def _add(self, batch: Batch, message: wire.Summary | wire.Alarm | wire.Event) -> None:
+        numbered = msgspec.structs.replace(message, stream=batch.stream, seq=batch.next_seq)
+        topic = wire.topic(self._gateway, message.kind, message.meter)
+        batch.add(message.kind, topic, wire.encode(numbered))
+
+    def _check_in(self, batch: Batch, time_s: int) -> None:
+        checkpoint = self._key.checkpoint(self._gateway, batch.stream, batch.next_seq, batch.head, time_s)
+        batch.add("checkpoint", wire.topic(self._gateway, "checkpoint"), wire.encode(checkpoint))
+
+
+def event(
+    name: str, time_s: int, text: str, data: dict[str, float | int | str | None], meter: str | None = None
+) -> wire.Event:
+    """Make an event; the pipeline numbers it."""
+    return wire.Event(
+        v=wire.VERSION, kind="event", stream="", seq=0, meter=meter, event=name, time_s=time_s, text=text, data=data
+    )
