@@ -4,26 +4,37 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_sim.chance import Floats
 from firmware_sim.plant import BLOCK, Plant
 
-_DAY_S = 86400
+_RECENT_S = 7 * 86400  # a whole week, so that the weekend has its part
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """One meter, or the site, over a period. Energies in kWh, powers in W.
 
-    ``load_kwh`` is what the loads consumed, generation not counted. ``mining_w`` is the mean
-    of the last day. ``since_s`` is when the first mining load began, None where there was none.
+    ``load_kwh`` is what the loads consumed, generation not counted. ``load_w`` and ``mining_w``
+    are means of the last week. ``since_s`` is when the first mining load began, None where there
+    was none.
     """
 
     load_kwh: float
     mining_kwh: float
-    mining_share: float
+    load_w: float
     mining_w: float
     since_s: float | None
+
+    @property
+    def mining_share(self) -> float:
+        """Mining energy over load energy, 0 to 1."""
+        return self.mining_kwh / self.load_kwh if self.load_kwh else 0.0
+
+    def as_json(self) -> dict[str, float | None]:
+        """Give the fields, and the share."""
+        return asdict(self) | {"mining_share": self.mining_share}
 
 
 def truth(plant: Plant, until_s: float) -> tuple[Truth, dict[str, Truth]]:
@@ -45,8 +56,8 @@ def as_json(plant: Plant, until_s: float) -> dict[str, Any]:
         "scenario": plant.scenario.name,
         "from_s": plant.scenario.start_s,
         "until_s": until_s,
-        "site": asdict(site),
-        "meters": [{"meter": meter} | asdict(found) for meter, found in meters.items()],
+        "site": site.as_json(),
+        "meters": [{"meter": meter} | found.as_json() for meter, found in meters.items()],
     }
 
 
@@ -54,32 +65,50 @@ def _own(plant: Plant, meter_id: str, until_s: float) -> Truth:
     """Give the truth of a meter's own loads."""
     start_s, step_s = plant.scenario.start_s, plant.scenario.step_s
     meter = plant.feeders[meter_id].meter
-    load_ws = mining_ws = last_day_ws = 0.0
-    since_s: float | None = None
+    joules = _Joules()
     for block in range(plant.step_of(start_s) // BLOCK, plant.step_of(until_s) // BLOCK + 1):
         times_s = plant.times_s(block)
         inside = (times_s > start_s) & (times_s < until_s)
         for number, load in enumerate(meter.loads):
-            power_w = np.where(inside, np.nan_to_num(plant.load_w(meter, number, block)), 0.0)
-            load_ws += float(np.maximum(power_w, 0).sum()) * step_s
-            if load.MINING:
-                mining_ws += float(power_w.sum()) * step_s
-                last_day_ws += float(power_w[times_s >= until_s - _DAY_S].sum()) * step_s
-                since_s = _earlier(since_s, times_s[power_w > 0] - step_s / 2)
-    last_day_s = max(min(_DAY_S, until_s - start_s), step_s)
-    share = mining_ws / load_ws if load_ws else 0.0
-    return Truth(load_ws / 3.6e6, mining_ws / 3.6e6, share, last_day_ws / last_day_s, since_s)
+            power_w = np.where(inside, np.maximum(np.nan_to_num(plant.load_w(meter, number, block)), 0), 0.0)
+            joules.add(power_w * step_s, times_s >= until_s - _RECENT_S, load.MINING)
+            if load.MINING and joules.since_s is None and power_w.any():
+                joules.since_s = float(times_s[power_w > 0][0]) - step_s / 2
+    recent_s = max(min(_RECENT_S, until_s - start_s), step_s)
+    return Truth(
+        load_kwh=joules.load / 3.6e6,
+        mining_kwh=joules.mining / 3.6e6,
+        load_w=joules.recent_load / recent_s,
+        mining_w=joules.recent_mining / recent_s,
+        since_s=joules.since_s,
+    )
 
 
-def _earlier(since_s: float | None, running_s: Floats) -> float | None:
-    if not len(running_s):
-        return since_s
-    return float(running_s[0]) if since_s is None else min(since_s, float(running_s[0]))
+@dataclass(slots=True)
+class _Joules:
+    """Sums that grow block by block."""
+
+    load: float = 0.0
+    mining: float = 0.0
+    recent_load: float = 0.0
+    recent_mining: float = 0.0
+    since_s: float | None = None
+
+    def add(self, step_j: Floats, recent: NDArray[np.bool_], mining: bool) -> None:
+        """Add what one load took in each step of a block."""
+        total, late = float(step_j.sum()), float(step_j[recent].sum())
+        self.load += total
+        self.recent_load += late
+        if mining:
+            self.mining += total
+            self.recent_mining += late
 
 
 def _joined(parts: list[Truth]) -> Truth:
-    load_kwh = sum(part.load_kwh for part in parts)
-    mining_kwh = sum(part.mining_kwh for part in parts)
-    since = min((part.since_s for part in parts if part.since_s is not None), default=None)
-    mining_w = sum(part.mining_w for part in parts)
-    return Truth(load_kwh, mining_kwh, mining_kwh / load_kwh if load_kwh else 0.0, mining_w, since)
+    return Truth(
+        load_kwh=sum(part.load_kwh for part in parts),
+        mining_kwh=sum(part.mining_kwh for part in parts),
+        load_w=sum(part.load_w for part in parts),
+        mining_w=sum(part.mining_w for part in parts),
+        since_s=min((part.since_s for part in parts if part.since_s is not None), default=None),
+    )

@@ -1,0 +1,121 @@
+"""What the demo shows: the live table, the lines of a run without a terminal, and the closing comparison."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_BARS = "▁▂▃▄▅▆▇█"
+_CURVE = 30  # characters
+_COLOURS = {
+    "mining": "bold red",
+    "suspect": "yellow",
+    "fault": "magenta",
+    "declared": "cyan",
+    "normal": "green",
+    "inconclusive": "dim",
+}
+_ALARMS = 6  # lines
+
+Json = dict[str, Any]
+
+
+def sparkline(curve: list[float | None]) -> str:
+    """Draw a curve from zero to its maximum; a gap is a blank.
+
+    >>> sparkline([0.0, 5.0, None, 10.0])
+    '▁▅ █'
+    """
+    known = [abs(value) for value in curve if value is not None]
+    top = max(known, default=0.0) or 1.0
+    return "".join(
+        " " if value is None else _BARS[min(len(_BARS) - 1, int(abs(value) / top * len(_BARS)))]
+        for value in curve[-_CURVE:]
+    )
+
+
+def day(time_s: float | None) -> str:
+    """Give the date, or nothing.
+
+    >>> day(0.0)
+    '1970-01-01'
+    """
+    return "" if time_s is None else datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+
+
+def kilowatts(watts: float | None) -> str:
+    """Give kW with one decimal; nothing for what is not known."""
+    return "" if watts is None else f"{watts / 1000:.1f}"
+
+
+def percent(share: float) -> str:
+    """Give a share; nothing for none."""
+    return f"{share:.0%}" if share else ""
+
+
+def live(fleet: Json, now_s: float, done: float, page: str) -> RenderableType:
+    """Draw the fleet as it stands at a simulated time; ``done`` runs from 0 to 1."""
+    table = Table(title=f"{_clock(now_s)}   {page}", title_justify="left", expand=False)
+    for column in ("meter", "load, last two weeks", "kW", "verdict", "mining kW", "share", "since"):
+        table.add_column(column, justify="right" if column in ("kW", "mining kW", "share") else "left")
+    for meter in (meter for site in fleet.get("sites", ()) for meter in site["meters"]):
+        table.add_row(
+            meter["name"],
+            sparkline(meter["curve"]),
+            kilowatts(meter["active_power_w"]),
+            Text(meter["verdict"], style=_COLOURS.get(meter["verdict"], "")),
+            kilowatts(meter["mining_w"][1]) if meter["mining_w"][1] else "",
+            percent(meter["mining_share"]),
+            day(meter["since_s"]),
+        )
+    alarms = [Text(alarm_line(alarm), style="red") for alarm in fleet.get("alarms", ())[:_ALARMS]]
+    return Group(table, ProgressBar(total=1.0, completed=done, width=60), *alarms)
+
+
+def _clock(now_s: float) -> str:
+    return datetime.fromtimestamp(now_s, UTC).strftime("%a %Y-%m-%d %H:%M UTC")
+
+
+def alarm_line(alarm: Json) -> str:
+    """Give one alarm as a line, with its first reason."""
+    reason = alarm["reasons"][0]["text"] if alarm["reasons"] else ""
+    what = f"{alarm['meter']}: {alarm['verdict']}, {kilowatts(alarm['mining_w'][1])} kW since {day(alarm['since_s'])}"
+    return f"{day(alarm['raised_s'])} alarm {alarm['state']}: {what} ({reason})"
+
+
+def plain(fleet: Json, now_s: float, done: float, seen: set[str]) -> Iterator[str]:
+    """Give the lines for a run without a terminal: progress, and each alarm once; ``seen`` remembers them."""
+    mining = [meter["name"] for site in fleet.get("sites", ()) for meter in site["meters"] if mines(meter)]
+    yield f"{done:4.0%}  {_clock(now_s)}  mining: {', '.join(mining) or 'none seen'}"
+    for alarm in fleet.get("alarms", ()):
+        if alarm["alarm"] not in seen:
+            seen.add(alarm["alarm"])
+            yield f"      {alarm_line(alarm)}"
+
+
+def mines(meter: Json) -> bool:
+    """Tell whether a meter's verdict is mining."""
+    return bool(meter["verdict"] == "mining")
+
+
+def closing(rows: list[Json]) -> Table:
+    """Draw what was found beside what was truly so."""
+    table = Table(title="Found, and (in brackets) what was truly so in the simulation", title_justify="left")
+    for column in ("meter", "verdict", "mining kW", "share", "since", "agrees"):
+        table.add_column(column, justify="right" if column in ("mining kW", "share") else "left")
+    for row in rows:
+        found, true = row["found"], row["truth"]
+        mining = bool(found["mining_w"] or true["mining_w"])
+        table.add_row(
+            row["name"],
+            Text(found["verdict"], style=_COLOURS.get(found["verdict"], "")),
+            f"{kilowatts(found['mining_w'])} ({kilowatts(true['mining_w'])})" if mining else "",
+            f"{found['share']:.0%} ({true['share']:.0%})" if mining else "",
+            f"{day(found['since_s']) or '-'} ({day(true['since_s']) or '-'})" if mining else "",
+            Text("yes", style="green") if row["agrees"] else Text("NO", style="bold red"),
+        )
+    return table
