@@ -156,7 +156,7 @@ def _serial(url: str, parts: SplitResult) -> SerialAddress:
 
 def _did_you_mean(key: str) -> str:
     close = difflib.get_close_matches(key, _SETTINGS, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _wrong(url: str, what: str) -> InputError:

@@ -91,11 +91,11 @@ class PymodbusBus:
                 client.ctx.transport, _ = await client.ctx.call_create()  # connect() would hide the reason
         except TimeoutError:
             text = f"no connection within {self._timeout_s:g} s; check that it is switched on and can be reached"
-            raise BusDownError(f"{self._address}: {text}") from None
+            raise BusDownError(text) from None
         except (OSError, ValueError) as error:  # pyserial: SerialException is an OSError
-            raise BusDownError(f"{self._address}: {_why(error)}") from None
+            raise BusDownError(_why(error)) from None
         if client.ctx.transport.is_closing():
-            raise BusDownError(f"{self._address}: connected and at once closed again; {_FULL}")
+            raise BusDownError(f"connected and at once closed again; {_FULL}")
         client.ctx.max_buffer_size = _BUFFER_BYTES
         client.ctx.comm_params.timeout_connect = None  # type: ignore[assignment]  # _exchange keeps the time
         self._client, self._heard_s = client, asyncio.get_running_loop().time()
@@ -131,7 +131,7 @@ class PymodbusBus:
         give_up_s = loop.time() + _PATIENCE * self._silence.needed_s(request.min_gap_s)
         while (remaining_s := self._silence.remaining_s(loop.time(), request.min_gap_s)) > 0:
             if loop.time() > give_up_s:
-                raise BusError(BusReason.GARBAGE, f"{self._address}: the line never falls silent")
+                raise BusError(BusReason.GARBAGE, "the line never falls silent")
             await asyncio.sleep(remaining_s)
         self._silence.trust()
 
@@ -184,7 +184,7 @@ class PymodbusBus:
 
     def _watch_connection(self, connected: bool) -> None:
         if not connected:
-            self._fail(BusError(BusReason.DISCONNECTED, f"{self._address}: the connection broke during the request"))
+            self._fail(BusError(BusReason.DISCONNECTED, "the connection broke during the request"))
             self._client = None
 
     def _fail(self, error: BusError) -> None:

@@ -115,7 +115,8 @@ class _Worker:
     async def _round(self, tick_s: float) -> None:
         """Sample every meter once, those that answer first, so that a dead one delays none of them."""
         for meter in sorted(self.meters, key=lambda meter: meter.backoff.failures):
-            self._samples.append(await self._sample(meter, tick_s))
+            sample = await self._sample(meter, tick_s)
+            self._samples.append(sample)  # looked up after the wait: take() may have put a new list there
 
     async def _sample(self, meter: PolledMeter, tick_s: float) -> Sample:
         if self.backoff.waits(tick_s):

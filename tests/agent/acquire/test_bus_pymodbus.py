@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -102,10 +103,10 @@ async def test_answer_in_pieces(kind: str) -> None:
 async def test_late_answers_are_never_taken_for_the_next(kind: str) -> None:
     """Hazard 1: of hundreds of reads whose answers come after the time-out, none gives another's words."""
     wrong, right, timeouts = 0, 0, 0
-    async with line(kind, 0.01) as (meter, bus):
+    async with line(kind, 0.02) as (meter, bus):
         for index in range(150):
             asked = request(100 + 4 * index)
-            meter.script.append(late(0.013) if index % 3 else late(0.0))
+            meter.script.append(late(0.024) if index % 3 else late(0.0))
             try:
                 got = await bus.read(asked)
             except BusError as error:
@@ -121,10 +122,10 @@ async def test_late_answers_are_never_taken_for_the_next(kind: str) -> None:
 async def test_late_answers_on_tcp_are_told_by_their_transaction() -> None:
     """Hazard 1 on TCP: late answers pass by without a pause, without a wrong value and without a new connection."""
     wrong, right = 0, 0
-    async with line("tcp", 0.004) as (meter, bus):
-        for index in range(400):
+    async with line("tcp", 0.02) as (meter, bus):
+        for index in range(200):
             asked = request(100 + 4 * index)
-            meter.script.append(late(0.006) if index % 2 else late(0.0))
+            meter.script.append(late(0.025) if index % 2 else late(0.0))
             try:
                 got = await bus.read(asked)
             except BusError:
@@ -132,7 +133,7 @@ async def test_late_answers_on_tcp_are_told_by_their_transaction() -> None:
             right, wrong = right + (got == words(asked)), wrong + (got != words(asked))
 
         assert wrong == 0
-        assert right >= 150
+        assert right >= 75
         assert meter.connections == 1
 
 
@@ -239,7 +240,7 @@ async def test_first_connect_that_fails_is_tried_again() -> None:
     port = free_port()
     bus = open_bus(f"tcp://127.0.0.1:{port}", TIMEOUT_S)
 
-    with pytest.raises(BusDownError, match=f"tcp://127.0.0.1:{port}: Connection refused; check the port"):
+    with pytest.raises(BusDownError, match="Connection refused; check the port"):
         await bus.read(request())
     async with tcp_meter(port=port):
         assert await bus.read(request()) == (100, 101, 102, 103)
@@ -258,7 +259,7 @@ async def test_host_name_that_is_unknown() -> None:
     """A host name that does not resolve is an error of the bus, not of the program."""
     bus = open_bus("tcp://no-such-host.invalid", 2.0)
 
-    with pytest.raises(BusDownError, match=r"tcp://no-such-host\.invalid:502: "):
+    with pytest.raises(BusDownError, match="; check the address"):
         await bus.read(request())
 
 
@@ -283,7 +284,7 @@ async def test_one_request_at_a_time(kind: str) -> None:
         got = await asyncio.gather(*(bus.read(request(10 * index)) for index in range(8)))
 
         assert got == [tuple(range(10 * index, 10 * index + 4)) for index in range(8)]
-        assert all(later - earlier > 0.004 for earlier, later in zip(meter.times_s, meter.times_s[1:], strict=False))
+        assert all(later - earlier > 0.004 for earlier, later in pairwise(meter.times_s))
 
 
 @pytest.mark.parametrize("kind", RTU_LINES)
@@ -293,7 +294,7 @@ async def test_meter_gets_the_silence_it_wants(kind: str) -> None:
         for _ in range(4):
             await bus.read(request(min_gap_s=0.03))
 
-        assert all(later - earlier >= 0.03 for earlier, later in zip(meter.times_s, meter.times_s[1:], strict=False))
+        assert all(later - earlier >= 0.03 for earlier, later in pairwise(meter.times_s))
 
 
 @pytest.mark.parametrize("kind", RTU_LINES)

@@ -1,0 +1,389 @@
+"""The poller: every meter on the tick, and no meter at another's cost."""
+
+import asyncio
+import math
+import time
+from collections.abc import Collection
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from agent.acquire.backoff import Backoff
+from agent.acquire.bus import Bus, BusDownError, open_bus
+from agent.acquire.fake_bus import FakeBus
+from agent.acquire.polled_meter import MeterPlan
+from agent.acquire.poller import BusPlan, Poller
+from agent.errors import BusError, BusReason
+from agent.records import ReadRequest, Register, Sample, Tier
+from tests.agent.acquire.hostile import late, request, silent, tcp_meter
+
+START_S = 6_000_000.0  # a multiple of a minute, not of an hour
+
+POWER, FREQUENCY, ENERGY, SERIAL = "active_power_w", "frequency_hz", "active_energy_import_wh", "serial_number"
+ADDRESSES = {POWER: 0, FREQUENCY: 1, ENERGY: 10, SERIAL: 20}
+TIERS = {POWER: Tier.FAST, FREQUENCY: Tier.FAST, ENERGY: Tier.SLOW, SERIAL: Tier.IDENTITY}
+
+
+def register(name: str, **changes: object) -> Register:
+    """One 16-bit register of the meter that these tests poll; ``changes`` replace its fields."""
+    fields = {
+        "name": name,
+        "function": 3,
+        "address": ADDRESSES.get(name, 0),
+        "dtype": "u16",
+        "order": "AB",
+        "scale": 1.0,
+        "tier": TIERS.get(name, Tier.FAST),
+        "parameter": False,
+        "absent": (),
+        "multiply_by": (),
+        "exponent_from": "",
+        "verified": "2 sources",
+    }
+    return Register(**(fields | changes))  # type: ignore[arg-type]
+
+
+REGISTERS = tuple(map(register, ADDRESSES))
+
+
+def meter(name: str, unit: int, registers: Collection[Register] = REGISTERS) -> MeterPlan:
+    """A meter with a request a register."""
+
+    def requests(tiers: Collection[Tier]) -> tuple[ReadRequest, ...]:
+        return tuple(
+            request(entry.address, entry.count, unit=unit, registers=(entry,))
+            for entry in registers
+            if entry.tier in tiers
+        )
+
+    return MeterPlan(id=name, requests=requests)
+
+
+def holding(*units: int) -> dict[tuple[int, int, int], int]:
+    """Registers of healthy meters."""
+    values = {POWER: 1000, FREQUENCY: 50, ENERGY: 7, SERIAL: 42}
+    return {(unit, 3, ADDRESSES[name]): value for unit in units for name, value in values.items()}
+
+
+def poller_of(*buses: tuple[Bus, list[MeterPlan]], seed: int = 0) -> Poller:
+    """A poller with a period of a second and a minute for the slow tier."""
+    plans = [
+        BusPlan(name=f"bus-{index}", bus=bus, retries=1, meters=tuple(meters))
+        for index, (bus, meters) in enumerate(buses)
+    ]
+    return Poller(plans, period_s=1.0, slow_period_s=60.0, random=Random(seed))
+
+
+def by_meter(samples: list[Sample]) -> dict[str, Sample]:
+    """Samples by their meter."""
+    assert len({sample.meter for sample in samples}) == len(samples)
+    return {sample.meter: sample for sample in samples}
+
+
+async def test_all_tiers_at_first_then_the_fast_one() -> None:
+    """The first poll reads everything, the next the fast tier only."""
+    bus = FakeBus(holding(1))
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    first = await poller.poll(START_S, None)
+    second = await poller.poll(START_S + 1, None)
+
+    assert first == [Sample("m", START_S, "ok", {POWER: 1000.0, FREQUENCY: 50.0, ENERGY: 7.0, SERIAL: 42.0})]
+    assert second == [Sample("m", START_S + 1, "ok", {POWER: 1000.0, FREQUENCY: 50.0})]
+
+
+async def test_slow_tier_once_a_period_and_identity_once_an_hour() -> None:
+    """Over two hours of seconds the slow tier is read at each full minute, identity at each full hour."""
+    bus = FakeBus(holding(1))
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    samples = [sample for tick in range(7200) for sample in await poller.poll(START_S + tick, None)]
+
+    assert [sample.time_s for sample in samples if ENERGY in sample.values] == [START_S + 60 * i for i in range(120)]
+    hours = [sample.time_s for sample in samples if SERIAL in sample.values]
+    assert hours[0] == START_S
+    assert [hour % 3600 for hour in hours[1:]] == [0, 0]
+
+
+async def test_slow_tier_that_failed_is_read_at_the_next_tick() -> None:
+    """A tier that was not read in full stays due until it is."""
+    bus = FakeBus(holding(1))
+    poller = poller_of((bus, [meter("m", 1)]))
+    bus.errors.extend([BusError(BusReason.GARBAGE, "noise")] * 2)
+
+    failed, recovered, quiet = [(await poller.poll(START_S + tick, None))[0] for tick in (0, 2, 3)]
+
+    assert failed.status == "garbage"
+    assert ENERGY in recovered.values
+    assert SERIAL in recovered.values
+    assert ENERGY not in quiet.values
+
+
+async def test_refused_tier_is_not_asked_again_before_its_time() -> None:
+    """A register that the meter does not have costs one request a period, not one a tick."""
+    bus = FakeBus({key: word for key, word in holding(1).items() if key[2] != ADDRESSES[ENERGY]})
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(60)]
+
+    assert {sample.status for sample in samples} == {"ok"}
+    assert math.isnan(samples[0].values[ENERGY])
+    assert sum(asked.address == ADDRESSES[ENERGY] for asked in bus.requests) == 1
+
+
+async def test_exception_on_one_block_keeps_the_others() -> None:
+    """What was read is kept; the status tells whether the active power is among it."""
+    no_frequency = FakeBus({key: word for key, word in holding(1).items() if key[2] != ADDRESSES[FREQUENCY]})
+    no_power = FakeBus({key: word for key, word in holding(1).items() if key[2] != ADDRESSES[POWER]})
+    poller = poller_of((no_frequency, [meter("a", 1)]), (no_power, [meter("b", 1)]))
+
+    samples = by_meter(await poller.poll(START_S, None))
+
+    assert samples["a"].status == "ok"
+    assert math.isnan(samples["a"].values[FREQUENCY])
+    assert samples["a"].values[ENERGY] == 7.0
+    assert samples["b"].status == "exception"
+    assert math.isnan(samples["b"].values[POWER])
+    assert samples["b"].values[FREQUENCY] == 50.0
+
+
+async def test_parameters_are_read_once_and_remembered() -> None:
+    """A scale factor is read at first contact, scales every later poll, and is never reported."""
+    scale = register("power_exponent", address=30, tier=Tier.IDENTITY, parameter=True)
+    power = register(POWER, exponent_from="power_exponent")
+    bus = FakeBus({(1, 3, 0): 5, (1, 3, 30): 2})
+    poller = poller_of((bus, [meter("m", 1, [power, scale])]))
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(3)]
+
+    assert [dict(sample.values) for sample in samples] == [{POWER: 500.0}] * 3
+    assert sum(asked.address == 30 for asked in bus.requests) == 1
+
+
+async def test_implausible_value_is_nan_and_counted() -> None:
+    """A frequency of 300 Hz is a fault, not a measurement."""
+    bus = FakeBus(holding(1) | {(1, 3, ADDRESSES[FREQUENCY]): 300})
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    (sample,) = await poller.poll(START_S, None)
+
+    assert sample.status == "ok"
+    assert math.isnan(sample.values[FREQUENCY])
+    assert poller.statistics().meters["m"].out_of_range == 1
+
+
+async def test_noise_is_asked_again_at_once_and_silence_is_not() -> None:
+    """One retry after garbage saves the sample; after a time-out the meter's other requests are left out."""
+    bus = FakeBus(holding(1))
+    poller = poller_of((bus, [meter("noisy", 1), meter("dead", 2)]))
+    bus.errors.append(BusError(BusReason.GARBAGE, "noise"))
+
+    samples = by_meter(await poller.poll(START_S, None))
+    statistics = poller.statistics().meters
+
+    assert samples["noisy"].status == "ok"
+    assert statistics["noisy"].failures == {"garbage": 1}
+    assert samples["dead"].status == "timeout"
+    assert all(math.isnan(value) for value in samples["dead"].values.values())
+    assert statistics["dead"].failures == {"timeout": 1}
+    assert sum(asked.unit == 2 for asked in bus.requests) == 1
+
+
+async def test_dead_meter_among_five_costs_one_request_a_step() -> None:
+    """Over five minutes a dead meter is asked at most once a back-off step, and the others answer every tick."""
+    bus = FakeBus(holding(1, 2, 4, 5))
+    poller = poller_of((bus, [meter(f"m{unit}", unit) for unit in range(1, 6)]))
+
+    ticks = [by_meter(await poller.poll(START_S + tick, None)) for tick in range(300)]
+
+    assert all(tick[name].status == "ok" for tick in ticks for name in ("m1", "m2", "m4", "m5"))
+    asked = [index for index, tick in enumerate(ticks) if tick["m3"].status != "backoff"]
+    assert asked[0] == 0
+    assert len(asked) <= 11  # 2, 4, 8, 16, 32, then a minute each, less up to a quarter
+    assert all(later - earlier <= 60 for earlier, later in pairwise(asked))
+    assert sum(request.unit == 3 for request in bus.requests) == len(asked)
+
+
+async def test_dead_meter_is_asked_last() -> None:
+    """A meter that was silent is asked after those that answer, so its time-out delays none of them."""
+    bus = FakeBus(holding(2, 3))
+    poller = poller_of((bus, [meter("dead", 1), meter("a", 2), meter("b", 3)]))
+    await poller.poll(START_S, None)
+    bus.requests.clear()
+
+    await poller.poll(START_S + 2, None)
+
+    assert [asked.unit for asked in bus.requests][-1] == 1
+
+
+async def test_meter_that_comes_back_is_read_in_full() -> None:
+    """The first answer ends the back-off, and brings what was due meanwhile."""
+    bus = FakeBus(holding(1))
+    bus.silent.add(1)
+    poller = poller_of((bus, [meter("m", 1)]))
+    for tick in range(10):
+        await poller.poll(START_S + tick, None)
+    bus.silent.clear()
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(10, 30)]
+    first = next(index for index, sample in enumerate(samples) if sample.status == "ok")
+
+    assert set(samples[first].values) == {POWER, FREQUENCY, ENERGY, SERIAL}
+    assert all(sample.status == "ok" for sample in samples[first:])
+    assert poller.statistics().meters["m"].silent_polls == 0
+
+
+async def test_bus_that_is_down_is_tried_once_a_step() -> None:
+    """Where no connection can be made, one attempt is made for all meters, and all come back together."""
+
+    class Unplugged(FakeBus):
+        down = True
+
+        async def read(self, asked: ReadRequest) -> tuple[int, ...]:
+            if self.down:
+                self.requests.append(asked)
+                raise BusDownError("no carrier")
+            return await super().read(asked)
+
+    bus = Unplugged(holding(1, 2, 3))
+    poller = poller_of((bus, [meter(f"m{unit}", unit) for unit in (1, 2, 3)]))
+
+    first = await poller.poll(START_S, None)
+    second = await poller.poll(START_S + 1, None)
+    attempts = len(bus.requests)
+    bus.down = False
+    third = await poller.poll(START_S + 2, None)
+
+    assert [sample.status for sample in first] == ["disconnected"] * 3
+    assert [sample.status for sample in second] == ["backoff"] * 3
+    assert attempts == 1
+    assert [sample.status for sample in third] == ["ok"] * 3
+
+
+async def test_blocked_bus_delays_no_other_and_delivers_late() -> None:
+    """A bus that is too slow for the tick skips the next ones; its samples come later with their own time."""
+    slow, fast = FakeBus(holding(1), delay_s=0.05), FakeBus(holding(1))
+    poller = poller_of((slow, [meter("slow", 1)]), (fast, [meter("fast", 1)]))
+
+    first = await poller.poll(START_S, 0.02)
+    second = await poller.poll(START_S + 1, 0.02)
+    await asyncio.sleep(0.25)
+    third = await poller.poll(START_S + 2, None)
+
+    assert [(sample.meter, sample.time_s) for sample in first] == [("fast", START_S)]
+    assert [(sample.meter, sample.time_s) for sample in second] == [("fast", START_S + 1)]
+    assert {(sample.meter, sample.time_s) for sample in third} == {
+        ("slow", START_S),
+        ("slow", START_S + 2),
+        ("fast", START_S + 2),
+    }
+    assert all(sample.status == "ok" for sample in third)
+    assert poller.statistics().buses["bus-0"].overruns == 1
+    assert poller.statistics().buses["bus-1"].overruns == 0
+
+
+async def test_healthy_meters_of_a_slow_bus_are_in_time() -> None:
+    """What a bus has sampled before the patience is over is given at once, although it is still busy."""
+    bus = FakeBus(holding(1), timeout_s=0.2)
+    poller = poller_of((bus, [meter("a", 1), meter("dead", 2)]))
+
+    samples = await poller.poll(START_S, 0.1)
+    late_samples = await poller.poll(START_S + 1, None)
+
+    assert [(sample.meter, sample.status) for sample in samples] == [("a", "ok")]
+    assert [(sample.meter, sample.time_s, sample.status) for sample in late_samples] == [("dead", START_S, "timeout")]
+
+
+async def test_close_stops_a_round_under_way() -> None:
+    """Closing does not wait for a silent meter."""
+    bus = FakeBus(holding(1), delay_s=30.0)
+    poller = poller_of((bus, [meter("m", 1)]))
+    await poller.poll(START_S, 0.01)
+
+    await asyncio.wait_for(poller.close(), 1.0)
+
+    assert bus.closed
+
+
+async def test_statistics_of_an_answering_meter() -> None:
+    """Latencies are measured over the last answers."""
+    bus = FakeBus(holding(1), delay_s=0.01)
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    assert math.isnan(poller.statistics().meters["m"].latency_p50_s)
+    await poller.poll(START_S, None)
+    statistics = poller.statistics().meters["m"]
+
+    assert statistics.polls == 1
+    assert 0.01 <= statistics.latency_p50_s <= statistics.latency_p99_s < 1.0
+
+
+def test_backoff_doubles_to_a_minute_less_a_quarter_at_most() -> None:
+    """The waits are 2^n periods with jitter below, and never above a minute."""
+    backoff = Backoff(1.0, Random(7))
+
+    for failures in range(1, 2000):
+        backoff.failed(START_S)
+        longest_s = min(60.0, 2.0 ** min(failures, 10))
+
+        assert backoff.waits(START_S + 0.74 * longest_s)
+        assert not backoff.waits(START_S + longest_s)
+
+
+def test_backoff_ends_when_the_clock_is_set_back() -> None:
+    """A meter is not left alone for a year because the clock was a year ahead."""
+    backoff = Backoff(1.0, Random(7))
+
+    backoff.failed(START_S + 31_536_000)
+
+    assert not backoff.waits(START_S)
+
+
+async def test_dead_meter_on_a_real_line() -> None:
+    """On an RTU line with one meter that answers too late, the others never get its words."""
+    ticks: list[dict[str, Sample]] = []
+    async with tcp_meter(rtu=True) as line:
+        line.always = lambda asked: (late(0.04) if asked.unit == 3 else late(0.0))(asked)
+        bus = open_bus(line.url, 0.03)
+        meters = [meter(f"m{unit}", unit, [register(POWER, address=100 * unit)]) for unit in range(1, 6)]
+        poller = poller_of((bus, meters))
+        for tick in range(12):
+            ticks.append(by_meter(await poller.poll(START_S + tick, None)))
+        await poller.close()
+
+    for unit in (1, 2, 4, 5):
+        assert [tick[f"m{unit}"].values[POWER] for tick in ticks] == [100.0 * unit] * 12
+    assert all(tick["m3"].status in {"timeout", "backoff"} for tick in ticks[:-1])
+
+
+async def test_unreachable_host_stops_nobody() -> None:
+    """A host that does not answer costs its own bus the time-out, and the other bus nothing."""
+    async with tcp_meter() as line:
+        poller = poller_of(
+            (open_bus("tcp://127.0.0.1:1", 0.2), [meter("gone", 1)]),
+            (open_bus(line.url, 0.2), [meter("here", 7)]),
+        )
+        started_s = time.monotonic()
+
+        samples = by_meter(await poller.poll(START_S, None))
+        await poller.close()
+
+    assert samples["gone"].status == "disconnected"
+    assert samples["here"].status == "ok"
+    assert time.monotonic() - started_s < 1.0
+
+
+@pytest.mark.parametrize("fault", [silent, late(0.2)])
+async def test_meter_that_recovers_on_a_real_line(fault: object) -> None:
+    """After a silence the meter is read again, with its own words."""
+    async with tcp_meter() as line:
+        line.script.append(fault)  # type: ignore[arg-type]
+        poller = poller_of((open_bus(line.url, 0.05), [meter("m", 1, [register(POWER, address=321)])]))
+
+        first = await poller.poll(START_S, None)
+        second = await poller.poll(START_S + 60, None)
+        await poller.close()
+
+    assert first[0].status == "timeout"
+    assert second[0].values[POWER] == 321.0
