@@ -1,0 +1,147 @@
+"""What a meter profile may say."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.acquire.profile import find_profile, load_profile, profile_names
+from agent.errors import InputError
+from agent.quantities import QUANTITIES
+from agent.records import Tier
+
+GOOD = """
+[meter]
+maker = "Maker"
+model = "Model"
+phases = 3
+sources = ["Manual V1"]
+
+[limits]
+max_registers = 10
+even_blocks = false
+single = ["model_code"]
+
+[identity]
+model_code = [7]
+
+[defaults]
+function = 4
+dtype = "i32"
+order = "ABCD"
+verified = "1 source"
+
+[registers]
+active_power_w = { address = 0x10, multiply_by = ["ct_ratio"] }
+voltage_l1_v = { address = 0x12, exponent_from = "voltage_factor", absent = [0x7FFFFFFF] }
+model_code = { address = 0x10, dtype = "u16", order = "AB", tier = "identity" }
+ct_ratio = { address = 0x20, dtype = "u16", order = "AB", tier = "identity" }
+
+[parameters]
+voltage_factor = { address = 0x14, dtype = "i16", order = "AB", tier = "identity" }
+"""
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_each_shipped_profile_is_sound(name: str) -> None:
+    """It passes its checker, speaks the vocabulary, names its sources and reads active power at every poll."""
+    profile = find_profile(name)
+
+    assert set(profile.quantities) <= set(QUANTITIES)
+    assert profile.sources
+    assert [register.tier for register in profile.registers if register.name == "active_power_w"] == [Tier.FAST]
+    assert len(profile.digest) == 16
+
+
+def test_the_ten_profiles_of_the_first_release_are_there() -> None:
+    """Chosen for their reach."""
+    assert profile_names() == (
+        "abb_b23",
+        "carlo_gavazzi_em340",
+        "chint_dtsu666",
+        "eastron_sdm120",
+        "eastron_sdm230",
+        "eastron_sdm630",
+        "eastron_sdm72d_m",
+        "schneider_iem3155",
+        "schneider_pm5110",
+        "sunspec_203",
+    )
+
+
+def test_entries_take_the_defaults_and_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    """A parameter is read but is no quantity of the meter."""
+    path = tmp_path / "maker_model.toml"
+    path.write_text(GOOD)
+
+    profile = load_profile(path)
+
+    assert profile.name == "maker_model"
+    assert profile.quantities == ("active_power_w", "voltage_l1_v", "model_code", "ct_ratio")
+    assert [(r.name, r.function, r.dtype, r.count, r.tier, r.scale) for r in profile.registers[:2]] == [
+        ("active_power_w", 4, "i32", 2, Tier.FAST, 1.0),
+        ("voltage_l1_v", 4, "i32", 2, Tier.FAST, 1.0),
+    ]
+    assert profile.registers[-1].parameter
+    assert profile.identity == {"model_code": (7.0,)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "voltage_l1_v",
+            "voltage_l1",
+            'registers.voltage_l1: no quantity of the vocabulary, did you mean "voltage_l1_v"?',
+        ),
+        ("voltage_factor = {", "frequency_hz = {", "parameters.frequency_hz: a quantity of the vocabulary"),
+        ("address = 0x12", "address = 0x11", "registers.voltage_l1_v.address: 0x0011 overlaps active_power_w"),
+        ("address = 0x12", "address = 0xFFFF", "registers.voltage_l1_v.address: i32 at 0xffff ends after 0xffff"),
+        ("address = 0x12", "address = 70000", "registers.voltage_l1_v.address: 70000 is wrong"),
+        ("address = 0x12", "addres = 0x12", 'registers.voltage_l1_v.addres: unknown key, did you mean "address"?'),
+        ('order = "ABCD"', 'order = "AB"', 'registers.active_power_w.order: order "AB" has 2 bytes and i32 has 4'),
+        ('order = "ABCD"', 'order = "ACBD"', 'defaults.order: "ACBD" is wrong, expected one of AB, BA, ABCD'),
+        ('dtype = "i32"', 'dtype = "int32"', 'defaults.dtype: "int32" is wrong'),
+        ("function = 4", "", "registers.active_power_w.function: missing, expected one of 3, 4"),
+        ("function = 4", "function = 6", "defaults.function: 6 is wrong, expected one of 3, 4"),
+        ("0x7FFFFFFF", "0x1_0000_0000", "registers.voltage_l1_v.absent: 0x100000000 does not fit i32"),
+        ('"ct_ratio"]', '"ct_rato"]', 'registers.active_power_w.multiply_by: "ct_rato" is no entry'),
+        ('"ct_ratio"]', '"voltage_l1_v"]', "registers.active_power_w.multiply_by: "),
+        ('from = "voltage_factor"', 'from = "volt"', 'registers.voltage_l1_v.exponent_from: "volt" is no entry'),
+        ("max_registers = 10", "max_registers = 1", "registers.active_power_w.dtype: takes 2 registers"),
+        ("max_registers = 10\neven_blocks = false", "max_registers = 9\neven_blocks = true", "limits.max_registers: 9"),
+        ('single = ["model_code"]', 'single = ["serial"]', 'limits.single: "serial" is no entry'),
+        ("model_code = [7]", "serial_number = [7]", "identity.serial_number: no entry of [registers]"),
+        ("model_code = [7]", 'model_code = ["x"]', "identity.model_code: "),
+        ("phases = 3", "phases = 4", "meter.phases: 4 is wrong, expected one of 1, 2, 3"),
+        ("address = 0x20,", "address = 0x20, scale = 0,", "registers.ct_ratio.scale: 0 is wrong"),
+        ("address = 0x12,", 'address = 0x12, tier = "slwo",', 'registers.voltage_l1_v.tier: "slwo" is wrong'),
+    ],
+)
+def test_each_mistake_is_told_where_it_stands(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """What is wrong, what was expected, and the nearest right word."""
+    path = tmp_path / "maker_model.toml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+
+    with pytest.raises(InputError) as caught:
+        load_profile(path)
+
+    found = [f"{complaint.key}: {complaint.text}" for complaint in caught.value.complaints]
+    assert [text for text in found if text.startswith(expected)], found
+
+
+def test_a_value_at_an_odd_address_breaks_even_blocks(tmp_path: Path) -> None:
+    """Such a meter answers a request from an odd address with an exception."""
+    path = tmp_path / "maker_model.toml"
+    path.write_text(
+        GOOD.replace("even_blocks = false", "even_blocks = true").replace("address = 0x12", "address = 0x15")
+    )
+
+    with pytest.raises(InputError, match="0x0015 is odd, and even_blocks is set"):
+        load_profile(path)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    """A typing mistake costs no search."""
+    with pytest.raises(InputError, match='unknown profile "eastron_sdm30", did you mean "eastron_sdm630"'):
+        find_profile("eastron_sdm30")

@@ -1,0 +1,173 @@
+"""What gateway.toml and site.toml may say."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import load_gateway, load_site
+from agent.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+id = "gw-1"
+state_dir = "state"
+
+[site]
+name = "Site"
+kind = "office"
+
+[poll]
+period_s = 1.0
+
+[mqtt]
+url = "mqtts://broker.example:8883"
+
+[[bus]]
+name = "hall"
+url = "rtu:///dev/ttyUSB0?baud=9600"
+
+[[meter]]
+id = "main"
+bus = "hall"
+unit = 1
+profile = "eastron_sdm630"
+
+[[meter]]
+id = "office"
+bus = "hall"
+unit = 2
+profile = "abb_b23"
+parent = "main"
+"""
+
+
+def complaints(tmp_path: Path, old: str = "", new: str = "") -> list[str]:
+    """Give the complaints about the good file with one thing changed, as ``key: text``."""
+    path = tmp_path / "gateway.toml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        load_gateway(path)
+    return [f"{complaint.key}: {complaint.text}" for complaint in caught.value.complaints]
+
+
+def test_the_defaults_are_those_of_a_usual_site(tmp_path: Path) -> None:
+    """One second, a minute, a quarter of an hour; receipts of the collector; paths beside the file."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD)
+
+    config = load_gateway(path)
+
+    assert (config.poll.period_s, config.poll.slow_period_s, config.poll.window_s) == (1.0, 60.0, 900)
+    assert (config.buses[0].timeout_s, config.buses[0].retries) == (1.0, 1)
+    assert (config.mqtt.protocol, config.delivery.mode, config.delivery.resend_after_s) == ("auto", "collector", 60.0)
+    assert (config.name, config.meters[1].name, config.meters[1].role) == ("gw-1", "office", "load")
+    assert config.state_dir == tmp_path / "state"
+
+
+def test_the_example_is_sound() -> None:
+    """The file that a newcomer copies has no mistake."""
+    config = load_gateway(ROOT / "configs/gateway.example.toml")
+
+    assert [(meter.id, meter.unit, meter.profile, meter.parent) for meter in config.meters] == [
+        ("main", 1, "eastron_sdm630", None),
+        ("office", 2, "abb_b23", "main"),
+        ("feeder-2", 3, "carlo_gavazzi_em340", "main"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('id = "gw-1"', f'id = "{"x" * 33}"', "id: "),
+        ('id = "main"', f'id = "{"m" * 25}"', "meter[1].id: "),
+        ('id = "office"', 'id = "main"', 'meter[2].id: "main" is taken already by the [[meter]] at line '),
+        ("unit = 2", "unit = 1", 'meter[2].unit: "unit 1 on bus hall" is taken already'),
+        ("unit = 2", "unit = 0", "meter[2].unit: 0 is wrong, expected a whole number from 1 to 247"),
+        ("unit = 2", "unit = true", "meter[2].unit: true is wrong"),
+        ("unit = 2", "", "meter[2].unit: missing, expected a whole number from 1 to 247"),
+        ('bus = "hall"', 'bus = "hal"', 'meter[1].bus: "hal" is no [[bus]] of this file, did you mean "hall"?'),
+        ("abb_b23", "abb_b24", 'meter[2].profile: "abb_b24" is wrong, expected a known profile'),
+        ("abb_b23", "my_meter.toml", 'meter[2].profile: "my_meter.toml" is wrong, expected an existing file'),
+        ('parent = "main"', 'parent = "office"', "meter[2].parent: goes round in a ring: office under office"),
+        ('parent = "main"', "declared_w = 5.0", "meter[2].declared_w: has no effect without declared"),
+        ('parent = "main"', 'declared = "minning"', 'meter[2].declared: "minning" is wrong'),
+        ("period_s = 1.0", "period_s = 0", "poll.period_s: 0 is wrong, expected seconds, from 0.1 to 3600"),
+        ("period_s = 1.0", "period_s = nan", "poll.period_s: nan is wrong"),
+        ("period_s = 1.0", "period_s = 7.0", "poll.slow_period_s: 60 is no multiple of period_s = 7"),
+        ("period_s = 1.0", "window_s = 7", "poll.window_s: 7 does not divide a day"),
+        ("mqtts://broker.example:8883", "broker.example", "mqtt.url: "),
+        ("mqtts://broker.example:8883", "mqtts://broker.example:99999", "mqtt.url: "),
+        ("mqtts://", "tls://", "mqtt.url: "),
+        ("rtu:///dev/ttyUSB0?baud=9600", "rtu:///dev/ttyUSB0?bauds=9600", "bus[1].url: "),
+        ("[[bus]]", '[[bus]]\nname = "spare"\nurl = "tcp://10.0.0.2"\n[[bus]]', 'bus[1]: no meter is on bus "spare"'),
+        ("[[bus]]", '[[bus]]\nname = "two"\nurl = "rtu:///dev/ttyUSB0"\n[[bus]]', "bus[2].url: "),
+        ("[mqtt]", '[mqtt]\ncert_file = "gateway.toml"', "mqtt.cert_file: has no effect without key_file"),
+        ("[mqtt]", '[mqtt]\nca_file = "ca.pem"', 'mqtt.ca_file: "ca.pem" is wrong, expected an existing file'),
+        ("[[bus]]", "[[buss]]", 'buss: unknown key, did you mean "bus"?'),
+        ("[site]", "[sight]", 'sight: unknown key, did you mean "site"?'),
+        ("[[bus]]", "[bus]", "bus: one table, expected a list of them"),
+    ],
+)
+def test_each_mistake_is_told_where_it_stands(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """What is wrong, what was expected, and the nearest right word."""
+    found = complaints(tmp_path, old, new)
+
+    assert [text for text in found if text.startswith(expected)], found
+
+
+def test_a_ring_of_parents_is_told_once(tmp_path: Path) -> None:
+    """Two meters that feed each other are one mistake."""
+    found = complaints(tmp_path, 'profile = "eastron_sdm630"', 'profile = "eastron_sdm630"\nparent = "office"')
+
+    assert found == ["meter[1].parent: goes round in a ring: main under office under main"]
+
+
+def test_tls_files_need_tls(tmp_path: Path) -> None:
+    """A certificate that would silently not be used is a mistake."""
+    found = complaints(
+        tmp_path, 'url = "mqtts://broker.example:8883"', 'url = "mqtt://broker.example"\nca_file = "gateway.toml"'
+    )
+
+    assert found == ["mqtt.ca_file: has no effect without TLS; write mqtts:// in url"]
+
+
+def test_a_profile_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    """The path is relative to the configuration."""
+    (tmp_path / "mine.toml").write_bytes((ROOT / "configs/meters/abb_b23.toml").read_bytes())
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD.replace("abb_b23", "mine.toml"))
+
+    config = load_gateway(path)
+
+    assert config.meters[1].profile == str(tmp_path / "mine.toml")
+
+
+def test_a_site_says_what_a_recording_cannot() -> None:
+    """Role, parent and what was declared, for the meters of a replay."""
+    site, meters = load_site(ROOT / "configs/site.example.toml")
+
+    assert (site.name, site.kind) == ("Example office", "office")
+    assert [(meter.id, meter.role, meter.declared, meter.declared_w) for meter in meters] == [
+        ("main", "load", None, None),
+        ("feeder-2", "load", None, None),
+        ("hall", "load", "data_hall", 40_000.0),
+        ("roof", "generation", None, None),
+    ]
+
+
+def test_a_site_is_checked_like_a_gateway(tmp_path: Path) -> None:
+    """Unknown parents, double ids and keys of a gateway are told."""
+    path = tmp_path / "site.toml"
+    path.write_text(
+        '[site]\nname = "S"\nkind = "other"\n[[meter]]\nid = "A 1"\nparent = "B"\n[[meter]]\nid = "A 1"\nunit = 3\n'
+    )
+
+    with pytest.raises(InputError) as caught:
+        load_site(path)
+
+    assert [(complaint.line, complaint.key) for complaint in caught.value.complaints] == [
+        (6, "meter[1].parent"),
+        (8, "meter[2].id"),
+        (9, "meter[2].unit"),
+    ]

@@ -1,0 +1,88 @@
+"""``flatwatt plan`` and ``flatwatt profiles`` as their users meet them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.acquire.profile import profile_names
+from agent.cli import main
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_plan_of_a_meter_that_is_not_there_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    """The SDM630's fast values are one request of 72 registers: 157 bytes at 9600 baud, 204 ms with its pauses."""
+    code = main(["plan", "rtu:///dev/ttyUSB0?baud=9600", "--profile", "eastron_sdm630", "--unit", "5", "--json"])
+
+    (bus,) = json.loads(capsys.readouterr().out)["buses"]
+    fast = [request for request in bus["requests"] if request["tier"] == "fast"]
+    assert code == 0
+    assert [(r["unit"], r["function"], r["address"], r["count"], r["bytes"]) for r in fast] == [(5, 4, 0, 72, 157)]
+    assert fast[0]["wire_s"] == pytest.approx(157 / 960 + 3.5 / 960 + 0.020, abs=1e-5)
+
+
+def test_the_plan_of_a_gateway_names_every_meter(capsys: pytest.CaptureFixture[str]) -> None:
+    """As columns, with the share of the time that the bus is busy."""
+    code = main(["plan", "-c", str(ROOT / "configs/gateway.example.toml")])
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert {"main", "office", "feeder-2"} <= {line.split()[0] for line in out.splitlines()}
+    assert "the bus is busy" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "name either a bus"),
+        (["tcp://10.0.0.1"], "--profile is missing"),
+        (["tcp://10.0.0.1", "--profile", "abb_b32"], 'did you mean "abb_b23"?'),
+        (["tcp://10.0.0.1", "--profile", "abb_b23", "--unit", "300"], "--unit 300 is wrong"),
+        (["udp://10.0.0.1", "--profile", "abb_b23"], "udp"),
+    ],
+)
+def test_a_wrong_argument_is_wrong_input(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and one line that says what was expected."""
+    code = main(["plan", *words])
+
+    assert code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_profiles_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list with one object for each profile."""
+    code = main(["profiles", "list", "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert [profile["name"] for profile in told] == list(profile_names())
+    assert {frozenset(profile) for profile in told} == {
+        frozenset({"name", "maker", "model", "phases", "quantities", "verified"})
+    }
+    assert all(sum(profile["verified"].values()) == len(profile["quantities"]) for profile in told)
+
+
+def test_a_profile_shows_its_registers_and_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is read where, and who says so."""
+    code = main(["profiles", "show", "carlo_gavazzi_em340"])
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "active_power_w                      4  0x0028   i32   CDAB     0.1  fast      2 sources" in out
+    assert "source: volkszaehler/mbmd" in out
+
+
+def test_a_profile_of_ones_own_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sound one is named, a wrong one is exit code 2 with its line."""
+    path = tmp_path / "mine.toml"
+    good = (ROOT / "configs/meters/eastron_sdm72d_m.toml").read_text()
+    path.write_text(good)
+    assert main(["profiles", "check", str(path)]) == 0
+    assert "OK, Eastron SDM72D-M, 4 quantities" in capsys.readouterr().out
+
+    path.write_text(good.replace("active_power_w", "activ_power_w"))
+    assert main(["profiles", "check", str(path)]) == 2
+
+    told = capsys.readouterr().err
+    assert 'registers.activ_power_w: no quantity of the vocabulary, did you mean "active_power_w"?' in told
