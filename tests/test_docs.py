@@ -63,7 +63,8 @@ def keys_of(config: type) -> Iterator[str]:
 def commands(page: Path) -> list[str]:
     """Give the command lines of ``flatwatt`` that a page shows, in its blocks of code or as a unit's program."""
     lines = re.findall(r"^(?:    |\$ |ExecStart(?:Pre)?=\S*/|#     |)(flatwatt [a-z].*)$", page.read_text(), re.M)
-    return [line.rstrip("&").partition(" > ")[0] for line in lines if "…" not in line]
+    shown = [re.split(r" {2,}| > |&", line)[0] for line in lines]  # what follows is an explanation
+    return [line for line in shown if "…" not in line]
 
 
 def tracked_files() -> list[Path]:

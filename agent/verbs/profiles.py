@@ -1,8 +1,8 @@
 """List the meters that flatwatt knows, show the register map of one, or check a profile of your own.
 
-    flatwatt profiles                     every profile
-    flatwatt profiles show abb_b23        its registers, how well each is verified, and the sources
-    flatwatt profiles check my_meter.toml every mistake in a profile, with its line; exit code 2
+    flatwatt profiles                      every profile
+    flatwatt profiles show abb_b23         its registers, how well each is verified, and the sources
+    flatwatt profiles check my_meter.toml  every mistake in a profile, with its line; exit code 2
 
 A profile is a TOML file with zero-based wire addresses; docs/adding-a-meter.md explains it. A
 register is "2 sources" where two independent sources agree on it, else "1 source".
