@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_sim.clock import FollowedClock
 from firmware_sim.errors import SimError
+from firmware_sim.verb import positive
 
 if TYPE_CHECKING:
     from firmware_sim.scenario import Scenario
@@ -45,8 +46,8 @@ Json = dict[str, Any]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--scenario", metavar="FILE", default="demo", help="scenario file, or a shipped one's name")
-    parser.add_argument("--weeks", metavar="N", type=float, default=6.0, help="how long, from the scenario's start")
-    parser.add_argument("--speed", metavar="N", type=float, default=60_000.0, help="at most N times real time")
+    parser.add_argument("--weeks", metavar="N", type=positive, default=6.0, help="how long, from the scenario's start")
+    parser.add_argument("--speed", metavar="N", type=positive, default=60_000.0, help="at most N times real time")
     parser.add_argument("--port", metavar="PORT", type=int, help="of the page (default: 8080, or any if taken)")
     parser.add_argument("--keep", action="store_true", help="leave the collector and its page running until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end, and nothing else")

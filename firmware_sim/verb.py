@@ -10,6 +10,7 @@ SCENARIO is a file, or the name of one that ships with flatwatt: demo, office, r
 import argparse
 import asyncio
 import json
+import math
 import signal
 import sys
 import time
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="scenario file, or the name of a shipped one")
     clock = parser.add_mutually_exclusive_group()
     clock.add_argument("--clock", metavar="FILE", type=Path, help="follow the time that an agent drives in FILE")
-    clock.add_argument("--speed", metavar="N", type=_speed, help="a time of its own, N times as fast as the real one")
+    clock.add_argument("--speed", metavar="N", type=positive, help="a time of its own, N times as fast as the real one")
     parser.add_argument("--start", metavar="ISO", type=_iso, help="begin here, not at the scenario's start; own time")
     parser.add_argument("--json", action="store_true", help="one JSON object on one line, once the meters answer")
     other = parser.add_mutually_exclusive_group()
@@ -39,13 +40,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     other.add_argument("--gateway", action="store_true", help="print a gateway.toml for this scenario, and end")
     parser.add_argument("--mqtt", metavar="URL", default="mqtt://127.0.0.1:1883", help="broker, for --gateway")
     parser.add_argument("--state-dir", metavar="DIR", default="state", help="state directory, for --gateway")
-    parser.add_argument("--period", metavar="S", type=float, default=1.0, help="polling period, for --gateway")
+    parser.add_argument("--period", metavar="S", type=positive, default=1.0, help="polling period, for --gateway")
     parser.add_argument("--window", metavar="S", type=int, default=900, help="demand interval, for --gateway")
 
 
-def _speed(raw: str) -> float:
-    value = float(raw)
-    if not 0 < value <= 1e6:
+def positive(raw: str) -> float:
+    """Read a number above 0."""
+    try:
+        value = float(raw)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{raw}: expected a number above 0")
     return value
 
