@@ -1,21 +1,25 @@
 """``gateway.toml`` and ``site.toml`` as types, and how they are read: every mistake at once."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from agent.acquire.bus import parse_url
-from agent.acquire.profile import profile_names
-from agent.errors import InputError
-from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
+from agent.config_check import (
+    BUS,
+    POLL,
+    SITE,
+    check_buses,
+    check_meters,
+    check_mqtt,
+    check_poll,
+    delivery_fields,
+    fact_fields,
+    gateway_fields,
+    meter_fields,
+    mqtt_fields,
+)
+from agent.toml_check import Check, text
 from agent.toml_source import read_toml
-
-SITE_KINDS = ("office", "campus", "industry", "data_centre", "telecom", "public", "mining", "other")
-ROLES = ("load", "generation")
-DECLARED = ("data_hall", "telecom", "mining", "lighting", "process")
-_DAY_S = 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +111,14 @@ def load_gateway(path: Path) -> GatewayConfig:
     """Read ``gateway.toml``. Raises InputError with every mistake; relative paths start at the file's folder."""
     check = Check(read_toml(path))
     folder = path.resolve().parent
-    top = check.top(_gateway_fields(folder), tables=("site", "poll", "mqtt", "delivery", "bus", "meter"))
-    site, poll = check.table("site", _SITE), check.table("poll", _POLL)
-    mqtt, delivery = check.table("mqtt", _mqtt_fields(folder)), check.table("delivery", _delivery_fields(folder))
-    buses, meters = check.tables("bus", _BUS), check.tables("meter", _meter_fields(folder))
-    _check_poll(check, poll)
-    _check_mqtt(check, mqtt)
-    _check_buses(check, buses, meters)
-    _check_meters(check, meters)
+    top = check.top(gateway_fields(folder), tables=("site", "poll", "mqtt", "delivery", "bus", "meter"))
+    site, poll = check.table("site", SITE), check.table("poll", POLL)
+    mqtt, delivery = check.table("mqtt", mqtt_fields(folder)), check.table("delivery", delivery_fields(folder))
+    buses, meters = check.tables("bus", BUS), check.tables("meter", meter_fields(folder))
+    check_poll(check, poll)
+    check_mqtt(check, mqtt)
+    check_buses(check, buses, meters)
+    check_meters(check, meters)
     check.finish()
     return GatewayConfig(
         **(top | {"name": top["name"] or top["id"]}),
@@ -131,205 +135,11 @@ def load_site(path: Path) -> tuple[SiteConfig, tuple[MeterFacts, ...]]:
     """Read ``site.toml``, what a replay knows of the meters. Raises InputError with every mistake."""
     check = Check(read_toml(path))
     check.top((), tables=("site", "meter"))
-    site, meters = check.table("site", _SITE), check.tables("meter", _facts(text))
-    _check_meters(check, meters)
+    site, meters = check.table("site", SITE), check.tables("meter", fact_fields(text))
+    check_meters(check, meters)
     check.finish()
     return SiteConfig(**site), tuple(MeterFacts(**_named(meter)) for meter in meters)
 
 
-def _identifier(longest: int) -> Rule:
-    return matching(f"[a-z0-9-]{{1,{longest}}}", f'1 to {longest} characters of a-z, 0-9 and "-"')
-
-
-def _mqtt_url(value: object) -> str:
-    expected = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
-    try:
-        parts = urlsplit(text(value))
-        usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-        raise ValueError(expected)
-    return text(value)
-
-
-def _file(folder: Path) -> Rule:
-    """Accept the path of a file that exists, relative to ``folder``."""
-
-    def rule(value: object) -> Path:
-        path = folder / text(value)
-        if not path.is_file():
-            raise ValueError("an existing file, relative to the folder of this file")
-        return path
-
-    return rule
-
-
-def _state_dir(folder: Path) -> Rule:
-    def rule(value: object) -> Path:
-        path = folder / text(value)
-        if path.exists() and not path.is_dir():
-            raise ValueError("a folder, and that is a file")
-        return path
-
-    return rule
-
-
-def _profile(folder: Path) -> Rule:
-    """Accept the name of a shipped profile, or the path of one's own, which ends in .toml."""
-
-    def rule(value: object) -> str:
-        name = text(value)
-        if name.endswith(".toml"):
-            return str(_file(folder)(name))
-        if name not in profile_names():
-            hint = did_you_mean(name, profile_names()) or "; `flatwatt profiles` lists them"
-            raise ValueError(f"a known profile or the path of a .toml file{hint}")
-        return name
-
-    return rule
-
-
-def _gateway_fields(folder: Path) -> tuple[Field, ...]:
-    return (
-        Field("id", _identifier(32)),
-        Field("name", text, default=None),
-        Field("state_dir", _state_dir(folder), default=folder / "state"),
-    )
-
-
-_SITE = (Field("name", text), Field("kind", one_of(*SITE_KINDS)))
-
-_POLL = (
-    Field("period_s", number(0.1, 3600, expected="seconds, from 0.1 to 3600"), default=1.0),
-    Field("slow_period_s", number(0.1, 86400, expected="seconds, from 0.1 to 86400"), default=60.0),
-    Field("window_s", whole(1, _DAY_S), default=900),
-)
-
-_BUS = (
-    Field("name", text),
-    Field("url", text),
-    Field("timeout_s", number(0.01, 60, expected="seconds, from 0.01 to 60"), default=1.0),
-    Field("retries", whole(0, 10), default=1),
-)
-
-
-def _mqtt_fields(folder: Path) -> tuple[Field, ...]:
-    files = ("password_file", "ca_file", "cert_file", "key_file")
-    return (
-        Field("url", _mqtt_url),
-        Field("protocol", one_of("auto", "5", "3.1.1"), default="auto"),
-        Field("username", text, default=None),
-        *(Field(name, _file(folder), default=None) for name in files),
-    )
-
-
-def _delivery_fields(folder: Path) -> tuple[Field, ...]:
-    return (
-        Field("mode", one_of("collector", "broker"), default="collector"),
-        Field("collector_key_file", _file(folder), default=None),
-        Field("resend_after_s", number(1, 86400, expected="seconds, from 1 to 86400"), default=60.0),
-    )
-
-
-def _facts(identifier: Rule) -> tuple[Field, ...]:
-    return (
-        Field("id", identifier),
-        Field("name", text, default=None),
-        Field("role", one_of(*ROLES), default="load"),
-        Field("parent", text, default=None),
-        Field("declared", one_of(*DECLARED), default=None),
-        Field("declared_w", number(0, 1e9, expected="watts, from 0 to 1e9"), default=None),
-    )
-
-
-def _meter_fields(folder: Path) -> tuple[Field, ...]:
-    on_bus = (Field("bus", text), Field("unit", whole(1, 247)), Field("profile", _profile(folder)))
-    return (*_facts(_identifier(24)), *on_bus)
-
-
 def _named(meter: dict[str, Any]) -> dict[str, Any]:
     return meter | {"name": meter["name"] or meter["id"]}
-
-
-def _check_poll(check: Check, poll: dict[str, Any]) -> None:
-    period_s = poll["period_s"]
-    if _DAY_S % poll["window_s"]:
-        check.complain(("poll", "window_s"), f"{poll['window_s']} does not divide a day; take 60, 300, 900 or 3600")
-    for key in ("slow_period_s", "window_s"):
-        count = poll[key] / period_s
-        if round(count) < 1 or abs(count - round(count)) > 1e-6:  # 1e-6 of a period is rounding, not intent
-            check.complain(("poll", key), f"{poll[key]:g} is no multiple of period_s = {period_s:g}")
-
-
-def _check_mqtt(check: Check, mqtt: dict[str, Any]) -> None:
-    if mqtt["url"] and not mqtt["url"].startswith("mqtts:"):
-        for key in ("ca_file", "cert_file", "key_file"):
-            if mqtt[key]:
-                check.complain(("mqtt", key), "has no effect without TLS; write mqtts:// in url")
-    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file"), ("password_file", "username")):
-        if mqtt[one] and other not in check.source.data["mqtt"]:
-            check.complain(("mqtt", one), f"has no effect without {other}")
-
-
-def _check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[str, Any]]) -> None:
-    for key in ("bus", "meter"):
-        if not check.source.data.get(key):
-            check.complain((key,), f"missing, expected at least one table [[{key}]]")
-    _check_unique(check, "bus", "name", (bus["name"] for bus in buses))
-    _check_unique(check, "bus", "url", [_line_name(check, index, bus["url"]) for index, bus in enumerate(buses)])
-    names, used = [bus["name"] for bus in buses], {meter["bus"] for meter in meters}
-    for index, meter in enumerate(meters):
-        if meter["bus"] and meter["bus"] not in names:
-            hint = did_you_mean(meter["bus"], filter(None, names))
-            check.complain(("meter", index, "bus"), f'"{meter["bus"]}" is no [[bus]] of this file{hint}')
-    for index, name in enumerate(names):
-        if name and name not in used and used <= set(names):  # else the unknown name above tells it already
-            check.complain(("bus", index), f'no meter is on bus "{name}"; remove it or add a [[meter]] to it')
-    asked = (
-        f"unit {meter['unit']} on bus {meter['bus']}" if meter["unit"] and meter["bus"] else None for meter in meters
-    )
-    _check_unique(check, "meter", "unit", asked)
-
-
-def _line_name(check: Check, index: int, url: str | None) -> str | None:
-    """Give the one spelling of a bus's URL, so that a line named twice is seen; None where it is wrong."""
-    try:
-        return str(parse_url(url)) if url else None
-    except InputError as error:
-        check.complain(("bus", index, "url"), str(error))
-        return None
-
-
-def _check_meters(check: Check, meters: list[dict[str, Any]]) -> None:
-    ids = [meter["id"] for meter in meters]
-    _check_unique(check, "meter", "id", ids)
-    parents = {meter["id"]: meter["parent"] for meter in meters if meter["id"]}
-    told: set[str] = set()  # meters on a ring that is already complained about
-    for index, meter in enumerate(meters):
-        if meter["parent"] and meter["parent"] not in parents:
-            hint = did_you_mean(meter["parent"], parents)
-            check.complain(("meter", index, "parent"), f'"{meter["parent"]}" is no [[meter]] of this file{hint}')
-        ring = _ring(meter["id"], parents)
-        if ring and not told.intersection(ring):
-            check.complain(("meter", index, "parent"), f"goes round in a ring: {' under '.join(ring)}")
-        told.update(ring)
-        if meter["declared_w"] is not None and not meter["declared"]:
-            check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
-
-
-def _ring(meter: str | None, parents: dict[str, str | None]) -> list[str]:
-    """Give the way up from a meter back to itself; empty where there is none."""
-    way, at = [], meter
-    while at and at not in way:
-        way.append(at)
-        at = parents.get(at)
-    return [*way, at] if at and at == meter else []
-
-
-def _check_unique(check: Check, table: str, key: str, values: Iterable[str | None]) -> None:
-    first: dict[str, int] = {}
-    for index, value in enumerate(values):
-        if value is not None and first.setdefault(value, index) != index:
-            line = check.source.line((table, first[value]))
-            check.complain((table, index, key), f'"{value}" is taken already by the [[{table}]] at line {line}')

@@ -97,6 +97,7 @@ def load_profile(path: Path) -> MeterProfile:
     meter, limits, serial = check.table("meter", _METER), check.table("limits", _LIMITS), check.table("serial", _SERIAL)
     entry = _entry_fields(check)
     entries = _entries(check, "registers", entry) + _entries(check, "parameters", entry)
+    _check_references(check, entries)
     _check_limits(check, limits, entries)
     _check_overlaps(check, limits["single"], entries)
     identity = _identity(check, entries)
@@ -105,7 +106,7 @@ def load_profile(path: Path) -> MeterProfile:
         name=path.stem,
         **(meter | limits | serial),
         registers=tuple(_register(entry) for entry in entries),
-        identity=identity,
+        identity={name: values for name, values in identity.items() if values},
         digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
     )
 
@@ -130,7 +131,7 @@ def _entries(check: Check, table: str, fields: Sequence[Field]) -> list[dict[str
         _check_name(check, table, name)
         entry = check.fields((table, name), values, fields)
         entry |= {"name": name, "table": table, "count": int(entry["dtype"][1:]) // 16 if entry["dtype"] else None}
-        _check_entry(check, entry)
+        _check_shape(check, entry)
         entries.append(entry)
     return entries
 
@@ -143,30 +144,35 @@ def _check_name(check: Check, table: str, name: str) -> None:
         check.complain((table, name), "a quantity of the vocabulary, which belongs into [registers]")
 
 
-def _check_entry(check: Check, entry: dict[str, Any]) -> None:
-    """Check what one entry says against itself and against the entries that it names."""
-    path, count, data = (entry["table"], entry["name"]), entry["count"], check.source.data
-    if count:
-        if entry["order"] and len(entry["order"]) != 2 * count:
-            fitting = ", ".join(order for order in ORDERS if len(order) == 2 * count)
-            text = f'order "{entry["order"]}" has {len(entry["order"])} bytes and {entry["dtype"]} has {2 * count}'
-            check.complain((*path, "order"), f"{text}, expected one of {fitting}")
-        if entry["address"] is not None and entry["address"] + count > 0x10000:
-            check.complain((*path, "address"), f"{entry['dtype']} at {entry['address']:#06x} ends after 0xffff")
-        for pattern in entry["absent"]:
-            if pattern >= 1 << 16 * count:
-                check.complain((*path, "absent"), f"{pattern:#x} does not fit {entry['dtype']}")
-    for key in ("multiply_by", "exponent_from"):
-        for name in (entry[key],) if isinstance(entry[key], str) else entry[key]:
-            if name:
-                _check_reference(check, (*path, key), name, data.get("registers", {}) | data.get("parameters", {}))
+def _check_shape(check: Check, entry: dict[str, Any]) -> None:
+    """Check that order, address and absent patterns fit the type of an entry."""
+    path, count = (entry["table"], entry["name"]), entry["count"]
+    if not count:
+        return
+    if entry["order"] and len(entry["order"]) != 2 * count:
+        fitting = ", ".join(order for order in ORDERS if len(order) == 2 * count)
+        sizes = f'order "{entry["order"]}" has {len(entry["order"])} bytes and {entry["dtype"]} has {2 * count}'
+        check.complain((*path, "order"), f"{sizes}, expected one of {fitting}")
+    if entry["address"] is not None and entry["address"] + count > 0x10000:
+        check.complain((*path, "address"), f"{entry['dtype']} at {entry['address']:#06x} ends after 0xffff")
+    for pattern in entry["absent"]:
+        if pattern >= 1 << 16 * count:
+            check.complain((*path, "absent"), f"{pattern:#x} does not fit {entry['dtype']}")
 
 
-def _check_reference(check: Check, path: tuple[str, ...], name: str, entries: dict[str, Any]) -> None:
-    if name not in entries:
-        check.complain(path, f'"{name}" is no entry of [registers] or [parameters]{did_you_mean(name, entries)}')
-    elif {"multiply_by", "exponent_from"} & set(entries[name]):
-        check.complain(path, f'"{name}" refers to other entries itself; name those here instead')
+def _check_references(check: Check, entries: list[dict[str, Any]]) -> None:
+    """Check that what an entry refers to is there, and refers to nothing itself."""
+    known = {entry["name"]: entry for entry in entries}
+    for entry in entries:
+        named = [("multiply_by", name) for name in entry["multiply_by"]]
+        named += [("exponent_from", entry["exponent_from"])] if entry["exponent_from"] else []
+        for key, name in named:
+            path = (entry["table"], entry["name"], key)
+            if name not in known:
+                hint = did_you_mean(name, known)
+                check.complain(path, f'"{name}" is no entry of [registers] or [parameters]{hint}')
+            elif known[name]["multiply_by"] or known[name]["exponent_from"]:
+                check.complain(path, f'"{name}" refers to other entries itself; name those here instead')
 
 
 def _check_limits(check: Check, limits: dict[str, Any], entries: list[dict[str, Any]]) -> None:
@@ -174,8 +180,6 @@ def _check_limits(check: Check, limits: dict[str, Any], entries: list[dict[str, 
     for name in limits["single"]:
         if name not in names:
             check.complain(("limits", "single"), f'"{name}" is no entry of [registers]{did_you_mean(name, names)}')
-    if limits["even_blocks"] and limits["max_registers"] % 2 and limits["max_registers"] != 125:  # 125 is the default
-        check.complain(("limits", "max_registers"), f"{limits['max_registers']} is odd, and even_blocks is set")
     for entry in entries:
         count, address, path = entry["count"], entry["address"], (entry["table"], entry["name"])
         if count and count > limits["max_registers"]:
@@ -200,11 +204,7 @@ def _check_overlaps(check: Check, single: Sequence[str], entries: list[dict[str,
 
 def _identity(check: Check, entries: list[dict[str, Any]]) -> dict[str, tuple[float, ...]]:
     names = [entry["name"] for entry in entries if entry["table"] == "registers"]
-    given = check.source.data.get("identity", {})
-    for name in given:
-        if name not in names:
-            check.complain(("identity", name), f"no entry of [registers]{did_you_mean(name, names)}")
-    return check.table("identity", [Field(name, list_of(number()), default=()) for name in given])
+    return check.table("identity", [Field(name, list_of(number()), default=()) for name in names])
 
 
 def _register(entry: dict[str, Any]) -> Register:

@@ -1,0 +1,219 @@
+"""What ``gateway.toml`` and ``site.toml`` may say: the fields of each table, and what must fit together."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.acquire.bus import parse_url
+from agent.acquire.profile import profile_names
+from agent.errors import InputError
+from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
+
+SITE_KINDS = ("office", "campus", "industry", "data_centre", "telecom", "public", "mining", "other")
+ROLES = ("load", "generation")
+DECLARED = ("data_hall", "telecom", "mining", "lighting", "process")
+_DAY_S = 86400
+
+
+def _identifier(longest: int) -> Rule:
+    return matching(f"[a-z0-9-]{{1,{longest}}}", f'1 to {longest} characters of a-z, 0-9 and "-"')
+
+
+def _mqtt_url(value: object) -> str:
+    expected = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
+    try:
+        parts = urlsplit(text(value))
+        usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError(expected)
+    return text(value)
+
+
+def _file(folder: Path) -> Rule:
+    """Accept the path of a file that exists, relative to ``folder``."""
+
+    def rule(value: object) -> Path:
+        path = folder / text(value)
+        if not path.is_file():
+            raise ValueError("an existing file, relative to the folder of this file")
+        return path
+
+    return rule
+
+
+def _state_dir(folder: Path) -> Rule:
+    def rule(value: object) -> Path:
+        path = folder / text(value)
+        if path.exists() and not path.is_dir():
+            raise ValueError("a folder, and that is a file")
+        return path
+
+    return rule
+
+
+def _profile(folder: Path) -> Rule:
+    """Accept the name of a shipped profile, or the path of one's own, which ends in .toml."""
+
+    def rule(value: object) -> str:
+        name = text(value)
+        if name.endswith(".toml"):
+            return str(_file(folder)(name))
+        if name not in profile_names():
+            hint = did_you_mean(name, profile_names()) or "; `flatwatt profiles` lists them"
+            raise ValueError(f"a known profile or the path of a .toml file{hint}")
+        return name
+
+    return rule
+
+
+def gateway_fields(folder: Path) -> tuple[Field, ...]:
+    """Give the keys before the first table; ``folder`` is where relative paths start."""
+    return (
+        Field("id", _identifier(32)),
+        Field("name", text, default=None),
+        Field("state_dir", _state_dir(folder), default=folder / "state"),
+    )
+
+
+SITE = (Field("name", text), Field("kind", one_of(*SITE_KINDS)))
+
+POLL = (
+    Field("period_s", number(0.1, 3600, expected="seconds, from 0.1 to 3600"), default=1.0),
+    Field("slow_period_s", number(0.1, 86400, expected="seconds, from 0.1 to 86400"), default=60.0),
+    Field("window_s", whole(1, _DAY_S), default=900),
+)
+
+BUS = (
+    Field("name", text),
+    Field("url", text),
+    Field("timeout_s", number(0.01, 60, expected="seconds, from 0.01 to 60"), default=1.0),
+    Field("retries", whole(0, 10), default=1),
+)
+
+
+def mqtt_fields(folder: Path) -> tuple[Field, ...]:
+    """Give the keys of ``[mqtt]``."""
+    files = ("password_file", "ca_file", "cert_file", "key_file")
+    return (
+        Field("url", _mqtt_url),
+        Field("protocol", one_of("auto", "5", "3.1.1"), default="auto"),
+        Field("username", text, default=None),
+        *(Field(name, _file(folder), default=None) for name in files),
+    )
+
+
+def delivery_fields(folder: Path) -> tuple[Field, ...]:
+    """Give the keys of ``[delivery]``."""
+    return (
+        Field("mode", one_of("collector", "broker"), default="collector"),
+        Field("collector_key_file", _file(folder), default=None),
+        Field("resend_after_s", number(1, 86400, expected="seconds, from 1 to 86400"), default=60.0),
+    )
+
+
+def fact_fields(identifier: Rule) -> tuple[Field, ...]:
+    """Give the keys of a ``[[meter]]`` that are facts about it; recordings name meters more freely than topics."""
+    return (
+        Field("id", identifier),
+        Field("name", text, default=None),
+        Field("role", one_of(*ROLES), default="load"),
+        Field("parent", text, default=None),
+        Field("declared", one_of(*DECLARED), default=None),
+        Field("declared_w", number(0, 1e9, expected="watts, from 0 to 1e9"), default=None),
+    )
+
+
+def meter_fields(folder: Path) -> tuple[Field, ...]:
+    """Give the keys of a ``[[meter]]`` on a bus."""
+    on_bus = (Field("bus", text), Field("unit", whole(1, 247)), Field("profile", _profile(folder)))
+    return (*fact_fields(_identifier(24)), *on_bus)
+
+
+def check_poll(check: Check, poll: dict[str, Any]) -> None:
+    """Check that windows tile the day and that every period is a whole number of ticks."""
+    period_s = poll["period_s"]
+    if _DAY_S % poll["window_s"]:
+        check.complain(("poll", "window_s"), f"{poll['window_s']} does not divide a day; take 60, 300, 900 or 3600")
+    for key in ("slow_period_s", "window_s"):
+        count = poll[key] / period_s
+        if round(count) < 1 or abs(count - round(count)) > 1e-6:  # 1e-6 of a period is rounding, not intent
+            check.complain(("poll", key), f"{poll[key]:g} is no multiple of period_s = {period_s:g}")
+
+
+def check_mqtt(check: Check, mqtt: dict[str, Any]) -> None:
+    """Check that no credential would silently not be used."""
+    if mqtt["url"] and not mqtt["url"].startswith("mqtts:"):
+        for key in ("ca_file", "cert_file", "key_file"):
+            if mqtt[key]:
+                check.complain(("mqtt", key), "has no effect without TLS; write mqtts:// in url")
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file"), ("password_file", "username")):
+        if mqtt[one] and other not in check.source.data["mqtt"]:
+            check.complain(("mqtt", one), f"has no effect without {other}")
+
+
+def check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[str, Any]]) -> None:
+    """Check that buses and meters find each other, and that no two meters answer to one unit id."""
+    for key in ("bus", "meter"):
+        if not check.source.data.get(key):
+            check.complain((key,), f"missing, expected at least one table [[{key}]]")
+    _check_unique(check, "bus", "name", (bus["name"] for bus in buses))
+    _check_unique(check, "bus", "url", [_line_name(check, index, bus["url"]) for index, bus in enumerate(buses)])
+    names, used = [bus["name"] for bus in buses], {meter["bus"] for meter in meters}
+    for index, meter in enumerate(meters):
+        if meter["bus"] and meter["bus"] not in names:
+            hint = did_you_mean(meter["bus"], filter(None, names))
+            check.complain(("meter", index, "bus"), f'"{meter["bus"]}" is no [[bus]] of this file{hint}')
+    for index, name in enumerate(names):
+        if name and name not in used and used <= set(names):  # else the unknown name above tells it already
+            check.complain(("bus", index), f'no meter is on bus "{name}"; remove it or add a [[meter]] to it')
+    asked = (
+        f"unit {meter['unit']} on bus {meter['bus']}" if meter["unit"] and meter["bus"] else None for meter in meters
+    )
+    _check_unique(check, "meter", "unit", asked)
+
+
+def _line_name(check: Check, index: int, url: str | None) -> str | None:
+    """Give the one spelling of a bus's URL, so that a line named twice is seen; None where it is wrong."""
+    try:
+        return str(parse_url(url)) if url else None
+    except InputError as error:
+        check.complain(("bus", index, "url"), str(error))
+        return None
+
+
+def check_meters(check: Check, meters: list[dict[str, Any]]) -> None:
+    """Check ids, the tree of parents, and what is declared."""
+    ids = [meter["id"] for meter in meters]
+    _check_unique(check, "meter", "id", ids)
+    parents = {meter["id"]: meter["parent"] for meter in meters if meter["id"]}
+    told: set[str] = set()  # meters on a ring that is already complained about
+    for index, meter in enumerate(meters):
+        if meter["parent"] and meter["parent"] not in parents:
+            hint = did_you_mean(meter["parent"], parents)
+            check.complain(("meter", index, "parent"), f'"{meter["parent"]}" is no [[meter]] of this file{hint}')
+        ring = _ring(meter["id"], parents)
+        if ring and not told.intersection(ring):
+            check.complain(("meter", index, "parent"), f"goes round in a ring: {' under '.join(ring)}")
+        told.update(ring)
+        if meter["declared_w"] is not None and not meter["declared"]:
+            check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
+
+
+def _ring(meter: str | None, parents: dict[str, str | None]) -> list[str]:
+    """Give the way up from a meter back to itself; empty where there is none."""
+    way, at = [], meter
+    while at and at not in way:
+        way.append(at)
+        at = parents.get(at)
+    return [*way, at] if at and at == meter else []
+
+
+def _check_unique(check: Check, table: str, key: str, values: Iterable[str | None]) -> None:
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if value is not None and first.setdefault(value, index) != index:
+            line = check.source.line((table, first[value]))
+            check.complain((table, index, key), f'"{value}" is taken already by the [[{table}]] at line {line}')
