@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -96,6 +97,7 @@ def _server(app: ASGIApp) -> _Server:
             app,
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=END_S,
@@ -123,10 +125,15 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise FlatwattError(
-            f"the page cannot be served on {host}:{port}: {error.strerror or error}; name another with --http"
+            f"the page cannot be served on {host}:{port}: {_why(error)}; name another address with --http"
         ) from None
     with listener:
         yield listener
+
+
+def _why(error: OSError) -> str:
+    """Give the reason alone: asyncio and socket add the address that we name ourselves."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _shown(listener: socket.socket) -> str:

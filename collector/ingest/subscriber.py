@@ -28,6 +28,7 @@ KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
 SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
 RECEIVE_MAXIMUM = 500  # unacknowledged messages that the broker may have under way: one commit's worth
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
+ANSWER_S = 2.0  # brokers answer in milliseconds, or (amqtt, to MQTT 5) not at all; a slow one gets 3.1.1, which serves as well
 TOPICS = f"{wire.ROOT}/+/up/#"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 REFUSED_VERSION = "Unsupported protocol version"
@@ -90,7 +91,10 @@ class Subscriber:
         self._connected = connected
         self._version = MQTTProtocolVersion.MQTTv5
         self._client: mqtt.Client | None = None
-        self._accepted = False  # this connection got its CONNACK
+        self._answered = threading.Event()  # this connection got its CONNACK, whatever it says
+        self._over = threading.Event()  # this connection ended
+        self._accepted = False  # its CONNACK let us in
+        self._refused = False  # its CONNACK kept us out, for another reason than the version
         self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -102,6 +106,7 @@ class Subscriber:
     def stop(self) -> None:
         """Disconnect politely; the broker keeps the session."""
         self._stopping.set()
+        self._over.set()
         if client := self._client:
             client.disconnect()
         if self._thread.is_alive():
@@ -115,7 +120,6 @@ class Subscriber:
     def _run(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
-            self._accepted = False
             self._connect_once()
             attempt = 0 if self._accepted else attempt + 1
             most_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
@@ -123,6 +127,9 @@ class Subscriber:
 
     def _connect_once(self) -> None:
         """Connect and serve the connection until it ends."""
+        self._accepted = self._refused = False
+        self._answered.clear()
+        self._over.clear()
         self._client = client = self._new_client()
         try:
             if self._version == MQTTProtocolVersion.MQTTv5:
@@ -132,8 +139,19 @@ class Subscriber:
         except (OSError, ValueError) as error:
             self._report(f"broker {self._access.url} cannot be reached: {_why(error)}; trying again until it answers")
             return
-        if not self._stopping.is_set():
-            client.loop_forever()
+        client.loop_start()  # a thread of paho's own: only then does it let one thread write to the socket
+        if self._answered.wait(ANSWER_S) and not self._stopping.is_set():
+            self._over.wait()
+        client.disconnect()
+        client.loop_stop()
+        if not self._accepted and not self._refused and not self._stopping.is_set():
+            self._speak_another_version()
+
+    def _speak_another_version(self) -> None:
+        """Brokers of MQTT 3.1.1 refuse version 5 in three ways: they say so, hang up, or say nothing at all."""
+        old = self._version == MQTTProtocolVersion.MQTTv5
+        self._version = MQTTProtocolVersion.MQTTv311 if old else MQTTProtocolVersion.MQTTv5
+        self._report(f"broker {self._access.url} did not accept MQTT {'5; trying 3.1.1' if old else '3.1.1; trying 5'}")
 
     def _new_client(self) -> mqtt.Client:
         old = self._version != MQTTProtocolVersion.MQTTv5
@@ -158,24 +176,24 @@ class Subscriber:
     def _on_connect(
         self, client: mqtt.Client, _data: object, _flags: mqtt.ConnectFlags, reason: ReasonCode, _props: object
     ) -> None:
-        if str(reason) == REFUSED_VERSION and self._version == MQTTProtocolVersion.MQTTv5:
-            self._version = MQTTProtocolVersion.MQTTv311
-            _log.info("broker %s does not speak MQTT 5; using 3.1.1", self._access.url)
-            return
-        if reason.is_failure:
+        self._refused = reason.is_failure and str(reason) != REFUSED_VERSION
+        self._accepted = not reason.is_failure
+        if self._refused:
             self._report(f"broker {self._access.url} refuses the connection: {reason}; see --username, --cert-file")
-            return
-        self._accepted = True
-        self._reported = ""
-        client.subscribe(TOPICS, qos=1)
-        _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
-        self._connected()
+        if self._accepted:
+            self._reported = ""
+            client.subscribe(TOPICS, qos=1)
+            _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
+            self._connected()
+        self._answered.set()
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
     ) -> None:
         if self._accepted and not self._stopping.is_set():
             self._report(f"connection to broker {self._access.url} lost ({reason}); connecting again")
+        self._answered.set()
+        self._over.set()
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         mid, qos = message.mid, message.qos

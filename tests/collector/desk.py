@@ -1,0 +1,31 @@
+"""A collector's database and intake without a broker."""
+
+from pathlib import Path
+
+from agent.deliver import chain, wire
+from collector.ingest.intake import Intake
+from collector.ingest.receipts import Signer
+from collector.ingest.subscriber import Delivery
+from collector.store.ledger import Ledger
+from tests.collector.gateway import START_S, Sent
+
+
+class Desk:
+    """Hands messages to an intake as the subscriber would, one commit a call."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.signer = Signer(chain.new_key())
+        self._ledger = Ledger(database)
+        self._intake = Intake(
+            self._ledger, self.signer, now_s=lambda: START_S + 5.5, committed=lambda: None, ended=lambda: None
+        )
+
+    def commit(self, *messages: Sent, every_stream: bool = False) -> list[wire.ReceiptMessage]:
+        """Commit messages together and give the receipts."""
+        deliveries = [Delivery(topic, payload, lambda: None) for topic, payload in messages]
+        return self._intake.commit(deliveries, every_stream=every_stream)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._ledger.close()
