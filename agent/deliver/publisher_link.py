@@ -21,7 +21,7 @@ from agent.config import MqttConfig
 from agent.errors import FlatwattError, InputError
 
 _KEEPALIVE_S = 30  # a dead line is noticed within twice this
-_CONNACK_S = 5.0  # an open port that does not answer is no broker, or one of another version
+_CONNACK_S = 3.0  # an open port that does not answer is no broker, or one of another version
 _NO_SUBSCRIBERS = 0x10
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
@@ -50,7 +50,11 @@ class Access:
     @classmethod
     def read(cls, config: MqttConfig) -> Self:
         """Read the URL, the password and the certificates; :class:`InputError` names what cannot be used."""
-        url = urlsplit(config.url)
+        try:
+            url = urlsplit(config.url)
+            port = url.port
+        except ValueError:
+            url, port = urlsplit(""), None
         if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
             raise InputError(f"mqtt.url: {config.url!r} is not mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
         tls = _tls_context(config) if url.scheme == "mqtts" else None
@@ -60,7 +64,7 @@ class Access:
                 password = config.password_file.read_text().strip()
             except OSError as error:
                 raise InputError(f"mqtt.password_file: {config.password_file}: {error.strerror}") from None
-        return cls(url.hostname, url.port or (8883 if tls else 1883), tls, config.username, password)
+        return cls(url.hostname, port or (8883 if tls else 1883), tls, config.username, password)
 
 
 def _tls_context(config: MqttConfig) -> ssl.SSLContext:

@@ -1,11 +1,13 @@
 """A small collector for the tests of the delivery: remembers what arrives and signs receipts, or keeps silent."""
 
+import itertools
 import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
+from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.deliver import chain, wire
@@ -38,7 +40,7 @@ def receipt(
     stream: str,
     missing: Iterable[tuple[int, int]] = (),
     time_s: int = 1,
-    key: chain.ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePrivateKey,
 ) -> bytes:
     """Make a signed receipt."""
     ranges = list(missing)
@@ -93,7 +95,7 @@ class Centre:
         client.subscribe(f"flatwatt/v1/{GATEWAY}/up/#", qos=1)
 
     def _store(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        record = wire.decode(message.payload)
+        record = wire.decode(bytes(message.payload))
         if isinstance(record, wire.Status):
             self.states.append(record.state)
             return
@@ -114,8 +116,12 @@ class Centre:
             self._through += 1
             self._head = chain.next_head(self._head, payload)
         payload = receipt(self._through, self._head, stream=self._stream, missing=self._missing(), key=self.key)
+        self.publish_receipt(payload)
+
+    def publish_receipt(self, payload: bytes) -> None:
+        """Send any bytes where receipts are expected."""
         self._client.publish(wire.topic(GATEWAY, "receipt"), payload, qos=1, retain=True)
 
     def _missing(self) -> list[tuple[int, int]]:
         above = [self._through, *sorted(seq for seq in self.records if seq > self._through)]
-        return [(low + 1, high - 1) for low, high in zip(above, above[1:], strict=False) if high - low > 1]
+        return [(low + 1, high - 1) for low, high in itertools.pairwise(above) if high - low > 1]

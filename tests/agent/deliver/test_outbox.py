@@ -10,10 +10,12 @@ from tests.agent.deliver.centre import GATEWAY, fill
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
+    """An empty spool."""
     return Spool(tmp_path / "spool.db", GATEWAY)
 
 
 def outbox(spool: Spool, *, by_broker: bool = False) -> Outbox:
+    """Repeat after a minute."""
     return Outbox(spool, 60.0, by_broker=by_broker)
 
 
@@ -27,6 +29,7 @@ def send_all(box: Outbox, now_s: float, *, reached: bool = True) -> list[int]:
 
 
 def receipt(spool: Spool, through: int, *missing: tuple[int, int]) -> Receipt:
+    """A believed receipt."""
     return Receipt(gateway=GATEWAY, stream=spool.stream, through=through, missing=missing, head="", time_s=0)
 
 

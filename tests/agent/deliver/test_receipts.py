@@ -13,6 +13,7 @@ KEY = chain.new_key()
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
+    """Ten records."""
     spool = Spool(tmp_path / "spool.db", GATEWAY)
     fill(spool, 10)
     return spool
@@ -20,10 +21,12 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def desk(spool: Spool) -> ReceiptDesk:
+    """Trusts KEY."""
     return ReceiptDesk(spool, chain.public_text(KEY))
 
 
 def good(spool: Spool, through: int, *, time_s: int = 1, missing: tuple[tuple[int, int], ...] = ()) -> bytes:
+    """Sign what the collector that we trust would say."""
     head = spool.head_at(through)
     assert head is not None
     return receipt(through, head, stream=spool.stream, key=KEY, time_s=time_s, missing=missing)
