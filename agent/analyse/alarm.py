@@ -1,7 +1,8 @@
 """Alarms with a life: raised once, updated when the picture changes, cleared after days of quiet.
 
 The id is a digest of gateway, meter and the moment of raising, so it is the same after a
-restart. A day without usable data neither clears nor updates: silence is no all-clear.
+restart. A day without usable data, or without a conclusion, neither clears nor updates: silence
+is no all-clear.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ class AlarmBook:
         alarm = self.open.get(judgement.meter)
         if judgement.verdict is Verdict.MINING:
             return self._raise(judgement, time_s) if alarm is None else _update(alarm, judgement)
-        if alarm is None or judgement.verdict is Verdict.FAULT:
+        if alarm is None or judgement.verdict in (Verdict.FAULT, Verdict.INCONCLUSIVE):
             return None
         alarm.quiet_days += 1
         if alarm.quiet_days < _QUIET_DAYS:

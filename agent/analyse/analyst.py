@@ -1,5 +1,6 @@
 """The second wing in one class: takes windows, gives what they mean. The daemon and ``replay`` both use it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from agent.analyse.rules import Memory
 from agent.analyse.site import Site
 from agent.analyse.window import window_features
 from agent.records import Judgement, Window
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Findings:
 
 
 class _State(msgspec.Struct):
-    judged_day: int | None
+    judged_day: int
     memory: dict[str, Memory]
     last: dict[str, tuple[Judgement, float]]
     alarms: dict[str, Alarm]
@@ -54,7 +57,8 @@ class Analyst:
     """Window by window: features, history, judgement, alarms.
 
     ``history_file`` None keeps the history in memory only. ``state`` is what :attr:`state` gave
-    before a restart; without it the judgement is rebuilt from the history.
+    before a restart; without it the judgement is rebuilt from the history. Raises
+    :class:`FlatwattError` where the disk is the trouble.
     """
 
     def __init__(
@@ -63,19 +67,17 @@ class Analyst:
         self._history = History(history_file, site.names)
         self._judge = Judge(site, rules)
         self._alarms = AlarmBook(gateway)
-        self._judged_day: int | None = None
-        if state:
-            self._restore(msgspec.json.decode(state, type=_State))
-        elif self._history.days > 1:
-            last_over = self._history.first_day + self._history.days - 2
-            self._days_through(last_over)
+        self._judged_day = -1
+        kept = _decode(state) if state else None
+        if kept is not None:
+            self._restore(kept)
+        else:
+            self._days_through(self._history.first_day + self._history.days - 2)  # the last day is not over
 
     def take(self, window: Window) -> Findings:
         """Take the next window of all meters."""
         features = window_features(window)
         self._history.add(window, features)
-        if self._judged_day is None:
-            self._judged_day = window.start_s // DAY_S - 1
         days = self._days_through(window.end_s // DAY_S - 1)
         judgements = self._judge.window(features["active_power_w"], window.quality)
         return Findings(window, features, judgements, tuple(days))
@@ -90,7 +92,7 @@ class Analyst:
         self._history.close()
 
     def _days_through(self, day: int) -> list[Day]:
-        first = self._history.first_day if self._judged_day is None else self._judged_day + 1
+        first = max(self._judged_day + 1, self._history.first_day)
         return [self._day(number) for number in range(first, day + 1)]
 
     def _day(self, number: int) -> Day:
@@ -106,3 +108,12 @@ class Analyst:
         self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
         self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
         self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}
+
+
+def _decode(state: bytes) -> _State | None:
+    """Read a state; None where it is none, perhaps another version's: a gateway must go on measuring."""
+    try:
+        return msgspec.json.decode(state, type=_State)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        logger.warning("the judgement's state cannot be read (%s); it is rebuilt from the history", error)
+        return None

@@ -9,11 +9,13 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
+from agent.errors import FlatwattError
 from agent.records import Quality, Window
 
 logger = logging.getLogger(__name__)
@@ -32,11 +34,11 @@ CREATE TABLE IF NOT EXISTS window (
 _COLUMNS = ("active_power_w", "power_factor", "noise_floor", "active_energy_import_wh", "active_energy_export_wh")
 _INSERT = f"INSERT OR IGNORE INTO window VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
 _HOURLY = """
-SELECT meter, start_s / 3600,
-    SUM(active_power_w * coverage * window_s), SUM((active_power_w IS NOT NULL) * coverage * window_s),
-    COALESCE(SUM(power_factor * coverage * window_s), 0), SUM((power_factor IS NOT NULL) * coverage * window_s),
-    COALESCE(SUM(noise_floor * coverage * window_s), 0), SUM((noise_floor IS NOT NULL) * coverage * window_s)
-FROM window WHERE quality = 'G' AND active_power_w IS NOT NULL GROUP BY meter, start_s / 3600
+SELECT meter, start_s / 3600 AS hour,
+    TOTAL(active_power_w * known_s), TOTAL((active_power_w IS NOT NULL) * known_s),
+    TOTAL(power_factor * known_s), TOTAL((power_factor IS NOT NULL) * known_s),
+    TOTAL(noise_floor * known_s), TOTAL((noise_floor IS NOT NULL) * known_s)
+FROM (SELECT *, (quality = 'G') * coverage * window_s AS known_s FROM window) GROUP BY meter, hour
 """
 
 
@@ -53,9 +55,10 @@ class History:
         self._energy_j = np.zeros((len(self.meters), 0, 24))
         self._known_s = np.zeros((len(self.meters), 0, 24))
         self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
-        self._database = None if path is None else _open(path)
-        if self._database is not None:
-            self._load(self._database)
+        self._database: sqlite3.Connection | None = None
+        if path is not None:
+            self._database, hours = _open(path)
+            self._load(hours)
 
     @property
     def first_day(self) -> int:
@@ -87,9 +90,10 @@ class History:
         """Take one window; windows that are not good count as unknown but are kept on disk."""
         good = np.array([letter is Quality.GOOD for letter in window.quality])
         weight_s = np.where(good, window.coverage * window.window_s, 0.0)
+        day_before = self._first_day + self._days - 1
         self._accumulate(window.start_s, weight_s, features)
         if self._database is not None:
-            self._store(window, features)
+            self._store(self._database, window, features, is_new_day=window.start_s // DAY_S > day_before)
 
     def close(self) -> None:
         """Close the file."""
@@ -125,8 +129,9 @@ class History:
             self._days += grown - drop
         return day - self._first_day
 
-    def _store(self, window: Window, features: Mapping[str, Floats]) -> None:
-        assert self._database is not None
+    def _store(
+        self, database: sqlite3.Connection, window: Window, features: Mapping[str, Floats], *, is_new_day: bool
+    ) -> None:
         columns = [[None if np.isnan(value) else float(value) for value in features[name]] for name in _COLUMNS]
         rows = zip(
             [window.start_s] * len(self.meters),
@@ -137,14 +142,15 @@ class History:
             *columns,
             strict=True,
         )
-        with self._database:
-            self._database.executemany(_INSERT, rows)
-            if window.start_s % DAY_S == 0:
-                oldest = window.start_s - _KEPT_DAYS * DAY_S
-                self._database.execute("DELETE FROM window WHERE start_s < ?", (oldest,))
+        try:
+            with database:
+                database.executemany(_INSERT, rows)
+                if is_new_day:
+                    database.execute("DELETE FROM window WHERE start_s < ?", (self._first_day * DAY_S,))
+        except sqlite3.Error as error:
+            logger.warning("the history of the window at %d is not on disk: %s", window.start_s, error)
 
-    def _load(self, database: sqlite3.Connection) -> None:
-        rows = database.execute(_HOURLY).fetchall()
+    def _load(self, rows: Sequence[tuple[Any, ...]]) -> None:
         row_of = {meter: row for row, meter in enumerate(self.meters)}
         known = [row for row in rows if row[0] in row_of]
         if not known:
@@ -171,25 +177,32 @@ def _slide(array: Floats, grown: int, drop: int, axis: int = 1) -> Floats:
     return np.ascontiguousarray(longer[(slice(None),) * axis + (slice(drop, None),)])
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open or create the file; one that cannot be read is put aside, because a gateway must go on measuring."""
+def _open(path: Path) -> tuple[sqlite3.Connection, list[tuple[Any, ...]]]:
+    """Open or create the file and read its hours; one that is damaged is put aside: a gateway must go on measuring."""
     try:
         return _connect(path)
+    except sqlite3.OperationalError as error:  # the disk or another process, not the file
+        raise FlatwattError(
+            f"{path}: the history cannot be used: {error}: check that the folder is writable and no other agent uses it"
+        ) from None
     except sqlite3.DatabaseError as error:
         aside = path.with_name(f"{path.name}.corrupt-{path.stat().st_mtime_ns}")
         path.rename(aside)
+        for suffix in ("-wal", "-shm"):  # or the new file would take up the old one's log
+            log = path.with_name(path.name + suffix)
+            if log.exists():
+                log.rename(aside.with_name(aside.name + suffix))
         logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
         return _connect(path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> tuple[sqlite3.Connection, list[tuple[Any, ...]]]:
     database = sqlite3.connect(path, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(_SCHEMA)
-        database.execute("SELECT count(*) FROM window WHERE start_s < 0").fetchone()
+        return database, database.execute(_HOURLY).fetchall()
     except sqlite3.DatabaseError:
         database.close()
         raise
-    return database

@@ -30,7 +30,7 @@ class Judge:
         self._rules = rules
         self._parents = site.parents()
         self.memory: dict[str, Memory] = {name: Memory() for name in site.names}
-        self.last: dict[str, tuple[Judgement, float]] = {}  # with the day's mean load, W
+        self.last: dict[str, tuple[Judgement, float]] = {}  # with the day's mean load, W; 0 on an outage
 
     def day(self, history: History, day: int) -> tuple[Judgement, ...]:
         """Judge the day with this number (since 1970-01-01), which is over."""
@@ -39,12 +39,16 @@ class Judge:
             _remember(meter.memory.hidden, meter.hidden_odds)
             _remember(meter.memory.dedicated, meter.dedicated_odds)
         judgements = tuple(map(decide, meters))
-        self.last = {meter.facts.id: (judged, meter.load_w) for meter, judged in zip(meters, judgements, strict=True)}
+        self.last = {
+            meter.facts.id: (judged, meter.load_w if np.isfinite(meter.load_w) else 0.0)  # JSON knows no NaN
+            for meter, judged in zip(meters, judgements, strict=True)
+        }
         return judgements
 
     def window(self, power_w: Floats, quality: Sequence[Quality]) -> tuple[Judgement, ...]:
         """Carry the last day's judgements into a window of mean power ``power_w`` (meters,)."""
-        own_w = self._site.remainder(power_w)
+        good = np.array([letter is Quality.GOOD for letter in quality])
+        own_w = self._site.remainder(np.where(good, power_w, np.nan))
         return tuple(
             self._provisional(name, float(own_w[row]), quality[row]) for row, name in enumerate(self._site.names)
         )

@@ -2,14 +2,18 @@
 
 import csv
 import gzip
+import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
 from agent.analyse.window import WINDOW_QUANTITIES, coverage, quality
@@ -18,7 +22,8 @@ from agent.quantities import QUANTITIES
 from agent.records import Window
 
 _REQUIRED = ("time", "meter", "active_power_w")
-_WINDOW_S = 900  # the daemon's default; a recording of longer steps keeps its own
+_WINDOW_S = 900  # the daemon's default
+_MOST_TICKS = 50_000_000  # of all meters; a wrong year in one row would ask for more memory than there is
 _MOST_COMPLAINTS = 20  # a file that is wrong throughout is wrong in the same way throughout
 
 
@@ -33,22 +38,46 @@ class Recording:
 
     @property
     def window_s(self) -> int:
-        """Length of the windows, in s: 15 minutes, or the step where that is longer."""
-        return max(self.step_s, _WINDOW_S)
+        """Length of the windows, in s: 15 minutes, or the shortest multiple that the step divides."""
+        return math.lcm(self.step_s, _WINDOW_S)
+
+    @property
+    def window_count(self) -> int:
+        """Number of windows, the first and the last perhaps not full."""
+        return -(-(self._lead + self._length) // self._ticks)
 
     def windows(self) -> Iterator[Window]:
         """Give the windows in order, as the daemon would have built them."""
-        ticks = self.window_s // self.step_s
-        lead = (self.start_s % self.window_s) // self.step_s
-        total = next(iter(self.values.values())).shape[1]
-        for first in range(-lead, total, ticks):
-            yield self._window(first, ticks)
+        first_s = self.start_s - self._lead * self.step_s
+        grids = {name: self._on_grid(self.values[name]) for name in WINDOW_QUANTITIES if name in self.values}
+        unknown = dict.fromkeys(WINDOW_QUANTITIES, _read_only(np.full((len(self.meters), self._ticks), np.nan)))
+        for index in range(self.window_count):
+            values = unknown | {name: grid[:, index] for name, grid in grids.items()}
+            yield self._window(first_s + index * self.window_s, values)
 
-    def _window(self, first: int, ticks: int) -> Window:
-        values = {name: self._slice(name, first, ticks) for name in WINDOW_QUANTITIES}
-        asked = np.full(len(self.meters), ticks)
+    @property
+    def _ticks(self) -> int:
+        return self.window_s // self.step_s
+
+    @property
+    def _lead(self) -> int:
+        """Ticks of the first window before the recording begins."""
+        return self.start_s % self.window_s // self.step_s
+
+    @property
+    def _length(self) -> int:
+        return int(self.values["active_power_w"].shape[1])
+
+    def _on_grid(self, series: Floats) -> Floats:
+        """Give a quantity as (meters, windows, ticks)."""
+        grid = np.full((len(self.meters), self.window_count * self._ticks), np.nan)
+        grid[:, self._lead : self._lead + self._length] = series
+        return _read_only(grid.reshape(len(self.meters), self.window_count, self._ticks))
+
+    def _window(self, start_s: int, values: dict[str, Floats]) -> Window:
+        asked = np.full(len(self.meters), self._ticks)
         return Window(
-            start_s=self.start_s + first * self.step_s,
+            start_s=start_s,
             window_s=self.window_s,
             period_s=self.step_s,
             meters=self.meters,
@@ -57,15 +86,10 @@ class Recording:
             quality=quality(values, asked, np.zeros_like(asked)),
         )
 
-    def _slice(self, name: str, first: int, ticks: int) -> Floats:
-        window = np.full((len(self.meters), ticks), np.nan)
-        series = self.values.get(name)
-        if series is not None:
-            part = series[:, max(first, 0) : first + ticks]
-            offset = max(-first, 0)
-            window[:, offset : offset + part.shape[1]] = part
-        window.setflags(write=False)
-        return window
+
+def _read_only(array: Floats) -> Floats:
+    array.setflags(write=False)
+    return array
 
 
 def read_recording(path: Path) -> Recording:
@@ -75,10 +99,19 @@ def read_recording(path: Path) -> Recording:
             packed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if packed else path.open("rb") as raw:
             return _Table(path).read(TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path}: cannot be read as a recording ({error}); a CSV file is expected, gzipped or not"
         ) from None
+
+
+class _Row(NamedTuple):
+    """One row of the file."""
+
+    line: int
+    time_s: int
+    meter: str
+    numbers: list[float]
 
 
 class _Table:
@@ -93,7 +126,7 @@ class _Table:
         rows = csv.reader(text)
         header = [name.strip() for name in next(rows, [])]
         self._check_header(header)
-        cells: list[tuple[int, str, list[float]]] = []
+        cells: list[_Row] = []
         where = [header.index(name) for name in header if name not in ("time", "meter")]
         time_at, meter_at = header.index("time"), header.index("meter")
         for row in rows:
@@ -103,9 +136,12 @@ class _Table:
                 self._complain(rows.line_num, "row", f"has {len(row)} cells, the header has {len(header)}")
                 continue
             seconds = self._time(row[time_at], rows.line_num)
+            meter = row[meter_at].strip()
+            if not meter:
+                self._complain(rows.line_num, "meter", "is empty; a name is needed")
             numbers = [self._number(row[i], header[i], rows.line_num) for i in where]
             if seconds is not None:
-                cells.append((seconds, row[meter_at].strip(), numbers))
+                cells.append(_Row(rows.line_num, seconds, meter, numbers))
         self._stop_if_wrong()
         return self._arrange(cells, [header[i] for i in where])
 
@@ -153,45 +189,52 @@ class _Table:
         quantity = QUANTITIES[name]
         return value if quantity.low <= value <= quantity.high else np.nan
 
-    def _arrange(self, cells: list[tuple[int, str, list[float]]], names: list[str]) -> Recording:
+    def _arrange(self, cells: list[_Row], names: list[str]) -> Recording:
         if not cells:
             raise InputError(f"{self._path}: holds no rows; at least one day of data is needed")
-        times = np.array([cell[0] for cell in cells], dtype=np.int64)
-        meters = tuple(dict.fromkeys(cell[1] for cell in cells))
+        times = np.array([cell.time_s for cell in cells], dtype=np.int64)
+        meters = tuple(dict.fromkeys(cell.meter for cell in cells))
         row_of = {meter: row for row, meter in enumerate(meters)}
-        rows = np.array([row_of[cell[1]] for cell in cells], dtype=np.intp)
-        step_s = self._step(times)
+        rows = np.array([row_of[cell.meter] for cell in cells], dtype=np.intp)
+        step_s = self._step(times, cells)
         start_s = int(times.min())
         columns = (times - start_s) // step_s
-        places = rows * (columns.max() + 1) + columns
-        if len(np.unique(places)) != len(places):
-            twice = np.flatnonzero(np.bincount(places)[places] > 1)[0]
-            raise InputError(
-                f"{self._path}: meter {cells[twice][1]} has two rows at {_iso(int(times[twice]))}; keep one"
-            )
-        numbers = np.array([cell[2] for cell in cells], dtype=float)
-        values = {}
+        length = int(columns.max()) + 1
+        self._check_length(len(meters) * length, times)
+        self._check_twice(rows * length + columns, cells)
+        numbers = np.array([cell.numbers for cell in cells])
+        values = {name: np.full((len(meters), length), np.nan) for name in names}
         for i, name in enumerate(names):
-            values[name] = np.full((len(meters), int(columns.max()) + 1), np.nan)
             values[name][rows, columns] = numbers[:, i]
         return Recording(meters, start_s, step_s, values)
 
-    def _step(self, times: np.typing.NDArray[np.int64]) -> int:
-        moments = np.unique(times)
-        steps = np.diff(moments)
-        step_s = int(steps.min()) if len(steps) else _WINDOW_S
-        if np.any((moments - moments[0]) % step_s) or 3600 % step_s:
-            odd = moments[1:][steps % step_s != 0]
-            at = f", first at {_iso(int(odd[0]))}" if len(odd) else ""
+    def _step(self, times: NDArray[np.int64], cells: list[_Row]) -> int:
+        """Give the commonest step between moments, which all times must be multiples of."""
+        steps, counts = np.unique(np.diff(np.unique(times)), return_counts=True)
+        step_s = int(steps[counts.argmax()]) if len(steps) else _WINDOW_S
+        if 3600 % step_s:
             raise InputError(
-                f"{self._path}: the step between times is not constant or does not divide an hour "
-                f"(shortest {step_s} s{at}); resample to one step between 1 s and 1 h"
+                f"{self._path}: the usual step between times is {step_s} s, which does not divide an hour; "
+                "resample to one step between 1 s and 1 h"
             )
-        if moments[0] % step_s:
-            raise InputError(
-                f"{self._path}: times must be multiples of the step of {step_s} s; the first is {_iso(int(moments[0]))}"
-            )
+        for index in np.flatnonzero(times % step_s):
+            text = f"{_iso(int(times[index]))} is off the grid of the usual step of {step_s} s; resample to one step"
+            self._complain(cells[index].line, "time", text)
+        self._stop_if_wrong()
         return step_s
+
+    def _check_length(self, ticks: int, times: NDArray[np.int64]) -> None:
+        if ticks > _MOST_TICKS:
+            span = f"{_iso(int(times.min()))} to {_iso(int(times.max()))}"
+            raise InputError(f"{self._path}: {span} is {ticks} steps of all meters; is a time wrong? If not, split it")
+
+    def _check_twice(self, places: NDArray[np.int64], cells: list[_Row]) -> None:
+        """Complain of rows that stand for the same meter and time as an earlier one."""
+        _, first = np.unique(places, return_index=True)
+        for index in sorted(set(range(len(places))) - set(first.tolist())):
+            row = cells[index]
+            self._complain(row.line, "time", f"{row.meter} has a row for {_iso(row.time_s)} already; keep one")
+        self._stop_if_wrong()
 
     def _complain(self, line: int, key: str, text: str) -> None:
         self._complaints.append(Complaint(str(self._path), line, key, text))

@@ -118,6 +118,14 @@ def generation(meter: MeterDay) -> Judgement | None:
     return meter.judgement(Verdict.NORMAL, (Evidence("role", 0.0, 0.0, "this meter measures generation"),), score=0.0)
 
 
+def exporting(meter: MeterDay) -> Judgement | None:
+    """A load behind a meter that gives more than it takes cannot be told from the sun."""
+    if not meter.recent_w < 0:
+        return None
+    text = 'more flows out of this meter than in: declare role = "generation" if it measures nothing else'
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("export", meter.recent_w, 0.0, text),), score=0.0)
+
+
 def too_little_data(meter: MeterDay) -> Judgement | None:
     """A day that was not measured supports no verdict, and no mining."""
     known = int(np.isfinite(meter.hourly_w[-1]).sum())
@@ -174,7 +182,8 @@ def open_case(meter: MeterDay) -> Judgement | None:
         meter.memory.case = None
         meter.memory.hidden.clear()
         return None
-    if meter.day - case.onset_day <= hidden.AFTER_DAYS and abs(meter.onset_day - case.onset_day) <= 2:
+    same = abs(meter.onset_day - case.onset_day) <= 2 and meter.height_w > 0
+    if same and meter.day - case.onset_day <= hidden.AFTER_DAYS:
         meter.memory.case = case = _case(meter)
     return _hidden_mining(meter, case)
 
@@ -184,9 +193,10 @@ def dedicated_farm(meter: MeterDay) -> Judgement | None:
     if not meter.is_farm or meter.recent_w < meter.rules.least_mining_w:
         return None
     since = _running_since(meter)
-    known = "" if since > meter.day + 1 - len(meter.hourly_w) else "at least "
-    text = f"the feeder has run at this level {known}since then"
-    reasons = (*meter.explain_dedicated(), Evidence("running_since", float(since), 0.0, text))
+    days = meter.day + 1 - since
+    at_least = "at least " if days == len(meter.hourly_w) else ""
+    text = f"the feeder has run at this level for {at_least}{days} days"
+    reasons = (*meter.explain_dedicated(), Evidence("running_days", float(days), 0.0, text))
     mining_w = estimate.dedicated_feeder(meter.load_w, meter.rules)
     return meter.judgement(Verdict.MINING, reasons, mining_w, since)
 
@@ -220,11 +230,11 @@ def flat(meter: MeterDay) -> Judgement | None:
 
 
 def short_history(meter: MeterDay) -> Judgement | None:
-    """Without three weeks of history a hidden load cannot be told from the building."""
+    """Without three weeks of history, or across its gaps, a hidden load cannot be told from the building."""
     known = int(np.isfinite(meter.base_w).sum())
-    if known >= MIN_HISTORY_DAYS:
+    if known >= MIN_HISTORY_DAYS and np.isfinite(meter.height_w):
         return None
-    text = f"{known} days of history; a hidden load can be told from {MIN_HISTORY_DAYS} on"
+    text = f"{known} usable days of history; a hidden load can be told from {MIN_HISTORY_DAYS} without long gaps on"
     return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("history", float(known), 0.0, text),))
 
 
@@ -239,6 +249,7 @@ RULES: tuple[Rule, ...] = (
     stuck,
     declared,
     explained_below,
+    exporting,
     open_case,
     dedicated_farm,
     new_hidden_load,

@@ -1,11 +1,12 @@
 """Samples become windows: read-only arrays on UTC-aligned intervals, for all meters at once."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from agent.analyse.features import electrical
-from agent.analyse.features.robust import Floats, quantile
+from agent.analyse.features.robust import Floats, mean
 from agent.records import Quality, Sample, Window
 
 WINDOW_QUANTITIES = (
@@ -24,6 +25,7 @@ WINDOW_QUANTITIES = (
     "active_energy_export_wh",
 )
 _FLICKERING = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
+_ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
 _MAX_REPEATED = 0.5  # above, data fault: docs/detection.md, stuck-register guard
 
@@ -32,7 +34,8 @@ class WindowBuilder:
     """Collects the samples of all meters and closes a window when its last tick is over.
 
     A tick's samples go to the column of their own ``time_s``, so late ones still find their
-    place while the window is open; after that they are dropped and counted in ``late``.
+    place while the window is open; after that they are dropped and counted in ``late``. Of two
+    values for one tick the later arrival stands. Close before adding the samples of a tick.
     """
 
     def __init__(self, meters: Sequence[str], period_s: float, window_s: int) -> None:
@@ -49,12 +52,12 @@ class WindowBuilder:
         for sample in samples:
             if self._start_s is None:
                 self._open(self._aligned(sample.time_s))
-            column = int((sample.time_s - self._start) // self._period_s)
+            column = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
             if not 0 <= column < self._ticks:
                 self.late += 1
                 continue
             row = self._row[sample.meter]
-            self._refused[row] += sample.values.get("active_power_w") is not None and sample.status == "range"
+            self._refused[row] += sample.status == "range"
             self._answered[row] += sample.status not in ("timeout", "disconnected", "backoff")
             for quantity in WINDOW_QUANTITIES:
                 value = sample.values.get(quantity)
@@ -130,16 +133,11 @@ def window_features(window: Window) -> dict[str, Floats]:
     """
     values = window.values
     power = values["active_power_w"]
-    finite = np.isfinite(power)
-    count = np.maximum(finite.sum(axis=-1), 1)
-    covered = finite.any(axis=-1)
     return {
-        "active_power_w": np.where(covered, np.where(finite, power, 0.0).sum(axis=-1) / count, np.nan),
-        "active_power_min_w": quantile(power, 0.0),
-        "active_power_max_w": quantile(power, 1.0),
-        "power_factor": electrical.power_factor(
-            power, window.values["apparent_power_va"], window.values["power_factor"]
-        ),
+        "active_power_w": mean(power),
+        "active_power_min_w": np.fmin.reduce(power, axis=-1),
+        "active_power_max_w": np.fmax.reduce(power, axis=-1),
+        "power_factor": electrical.power_factor(power, values["apparent_power_va"], values["power_factor"]),
         "noise_floor": electrical.noise_floor(power),
         "active_energy_import_wh": _last(values["active_energy_import_wh"]),
         "active_energy_export_wh": _last(values["active_energy_export_wh"]),

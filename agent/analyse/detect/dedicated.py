@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agent.analyse.detect.evidence import Rules
 from agent.analyse.features import level, rhythm
-from agent.analyse.features.robust import Floats, median
+from agent.analyse.features.robust import Floats, mean, median
 
 DAYS = 14  # two weekends; a shorter look mistakes a holiday for a rhythm
 _MIN_DAYS = 5
@@ -21,12 +21,13 @@ _MIN_DAYS = 5
 def features(hourly_w: Floats, weekend: NDArray[np.bool_], daily_power_factor: Floats) -> dict[str, Floats]:
     """Compute the evidence for the last two weeks; all (meters,), NaN where under five days are known.
 
-    ``hourly_w`` (meters, days, 24), ``weekend`` (days,), ``daily_power_factor`` (meters, days).
+    ``hourly_w`` (meters, days, 24), ``weekend`` (days,), ``daily_power_factor`` (meters, days). NaN too
+    where the feeder gives more than it takes: a ratio to a negative mean would read as perfectly flat.
     Logarithms make ratios additive; their floors are what an ideal simulated farm reaches.
     """
     hourly, off = hourly_w[:, -DAYS:], weekend[-DAYS:]
     series = hourly.reshape(len(hourly), -1)
-    enough = np.isfinite(series).sum(axis=-1) >= _MIN_DAYS * 24
+    enough = (np.isfinite(series).sum(axis=-1) >= _MIN_DAYS * 24) & (mean(series) > 0)
     values = {
         "peak_gap": np.log(np.maximum(1.0 - level.load_factor(series), 0.003)),
         "dwell": level.dwell(series),

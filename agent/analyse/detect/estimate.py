@@ -44,7 +44,9 @@ def within(judgement: Judgement, load_w: float, of_w: float) -> Judgement:
     A farm cannot draw more than its meter sees, and a dedicated feeder draws what it draws now.
     """
     low, middle, high = judgement.mining_w
-    if high <= 0 or not math.isfinite(load_w):
+    if high <= 0:
+        return judgement
+    if not math.isfinite(load_w):
         return replace(judgement, mining_w=(0.0, 0.0, 0.0))
     ceiling = max(0.0, load_w)
     if high >= of_w:  # the estimate was all of the load

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.rhythm import baseload
-from agent.analyse.features.robust import Floats, mean, median, quantile
+from agent.analyse.features.robust import Floats, mean, median, quantile, ratio
 
 BEFORE_DAYS = 28  # what the load was: four weeks, so that each hour of the week is seen four times
 AFTER_DAYS = 42  # an onset older than six weeks is found by then or merges with the season
@@ -52,13 +52,13 @@ def find_step(base_w: Floats) -> Step:
     spread = 1.4826 * median(residual) + floor
     n_before, n_after = np.isfinite(before).sum(-1), np.isfinite(after).sum(-1)
     weight = np.sqrt(1 / np.maximum(n_before, 1) + 1 / np.maximum(n_after, 1))
-    clear = height / ((mean(residual) + floor) * weight)  # the mean, because days on the wrong side must count
+    noise = (mean(residual) + floor) * weight  # the mean, because days on the wrong side must count
+    clear = ratio(height, noise)
     usable = (n_before >= MIN_BEFORE_DAYS - 4) & (n_after >= MIN_AFTER_DAYS - 2) & np.isfinite(clear)
     best = np.where(usable, clear, -np.inf).argmax(axis=-1)
     row = np.arange(meters)
     found = usable[row, best]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sharpness = (mean(after[..., :3]) - mean(before[..., -3:]))[row, best] / height[row, best]
+    sharpness = ratio(mean(after[..., :3]) - mean(before[..., -3:]), height)[row, best]
     return Step(
         onset=np.where(found, onsets[best], -1),
         height_w=np.where(found, height[row, best], np.nan),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, median
+from agent.analyse.features.robust import Floats, mean, median, ratio
 
 
 def power_factor(active_power_w: Floats, apparent_power_va: Floats, reported: Floats) -> Floats:
@@ -17,8 +17,7 @@ def power_factor(active_power_w: Floats, apparent_power_va: Floats, reported: Fl
     >>> power_factor(np.array([[95.0]]), np.array([[100.0]]), nothing).item()
     0.95
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        computed = mean(active_power_w / np.where(apparent_power_va > 0, apparent_power_va, np.nan))
+    computed = mean(ratio(active_power_w, np.maximum(apparent_power_va, 0.0)))
     own = mean(np.abs(reported))
     return np.where(np.isfinite(own), own, np.abs(computed))
 
@@ -31,23 +30,23 @@ def noise_floor(active_power_w: Floats) -> Floats:
     >>> noise_floor(np.array([[100.0, 101.0, 100.0, 101.0]])).round(4).item()
     0.01
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return median(np.abs(np.diff(active_power_w, axis=-1))) / np.abs(median(active_power_w))
+    return ratio(median(np.abs(np.diff(active_power_w, axis=-1))), np.abs(median(active_power_w)))
 
 
 def repeated_share(quantities: Sequence[Floats]) -> Floats:
     """Share of consecutive polls in which every known quantity repeats bit for bit, 0 to 1.
 
     A real load flickers, if not in power then in voltage and frequency; a frozen register or a
-    gateway's cache does not. NaN where a meter has fewer than two quantities or five polls,
-    because a power of 0 W alone may well repeat.
+    gateway's cache does not. A zero says nothing: the power and the current of an idle feeder
+    repeat it. NaN where a meter has fewer than two quantities or five polls, because a coarse
+    register alone may well repeat.
 
     >>> frozen = np.full((1, 6), 230.0)
     >>> repeated_share([frozen, frozen]).item()
     1.0
     """
     stacked = np.stack(quantities)
-    known = np.isfinite(stacked)
+    known = np.isfinite(stacked) & (stacked != 0)
     pairs = known[..., 1:] & known[..., :-1]
     changed = (stacked[..., 1:] != stacked[..., :-1]) & pairs
     comparable = pairs.sum(axis=0) >= 2

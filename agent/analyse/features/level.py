@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, median, quantile
+from agent.analyse.features.robust import Floats, mean, median, quantile, ratio
 
 
 def load_factor(power_w: Floats) -> Floats:
@@ -16,7 +16,7 @@ def load_factor(power_w: Floats) -> Floats:
     >>> round(load_factor(np.array([[0.0, 0.0, 10.0, 10.0]])).item(), 2)
     0.5
     """
-    return mean(power_w) / quantile(power_w, 0.995)
+    return ratio(mean(power_w), quantile(power_w, 0.995))
 
 
 def dwell(power_w: Floats) -> Floats:
@@ -50,4 +50,4 @@ def shorth(power_w: Floats) -> Floats:
     inside = end < count[..., None]
     width = np.take_along_axis(ordered, np.minimum(end, n - 1), axis=-1) - ordered
     narrowest = np.where(inside, width, np.inf).min(axis=-1)
-    return np.where(count > 1, narrowest / mean(power_w), np.nan)
+    return np.where(count > 1, ratio(narrowest, mean(power_w)), np.nan)

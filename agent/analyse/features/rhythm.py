@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.robust import Floats, mean, median
+from agent.analyse.features.robust import Floats, mean, median, ratio
 
 
 def weekend_to_workday(hourly_w: Floats, weekend: NDArray[np.bool_]) -> Floats:
@@ -17,7 +17,7 @@ def weekend_to_workday(hourly_w: Floats, weekend: NDArray[np.bool_]) -> Floats:
     """
     off = mean(hourly_w[:, weekend].reshape(len(hourly_w), -1))
     work = mean(hourly_w[:, ~weekend].reshape(len(hourly_w), -1))
-    return off / work
+    return ratio(off, work)
 
 
 def daily_range(hourly_w: Floats) -> Floats:
@@ -28,7 +28,7 @@ def daily_range(hourly_w: Floats) -> Floats:
     """
     day = median(hourly_w, axis=1)
     span: Floats = day.max(axis=-1) - day.min(axis=-1)
-    return span / mean(hourly_w.reshape(len(hourly_w), -1))
+    return ratio(span, mean(hourly_w.reshape(len(hourly_w), -1)))
 
 
 def roughness(hourly_w: Floats) -> Floats:
@@ -38,7 +38,7 @@ def roughness(hourly_w: Floats) -> Floats:
     0.2
     """
     series = hourly_w.reshape(len(hourly_w), -1)
-    return mean(np.abs(np.diff(series, axis=-1))) / mean(series)
+    return ratio(mean(np.abs(np.diff(series, axis=-1))), mean(series))
 
 
 def baseload(hourly_w: Floats) -> Floats:
