@@ -14,7 +14,7 @@ from agent.records import Envelope, Receipt
 IN_FLIGHT = 16  # unacknowledged at a time: bounds what a lost connection repeats
 _FETCH = 64  # records read from the spool at once; a new alarm waits for no more than these
 _URGENT = "alarm"
-_GRACE_S = 2.0  # a record on its way is not missing: alarms overtake, and receipts lag behind
+_GRACE_S = 1.0  # a record on its way is not missing: alarms overtake, and receipts lag behind
 _REPEAT = 256  # records that a silence of the collector repeats: enough to learn whether it is back
 _PATIENCE = 32  # the pauses between such repetitions double up to this multiple
 
