@@ -94,8 +94,11 @@ def start_up_s(folder: Path, scenario: Path, broker_url: str) -> float:
             connection, _ = bus.accept()
             with connection:
                 connection.settimeout(20)
-                connection.recv(12)
-                return time.perf_counter() - began_s
+                request = connection.recv(12)
+                took_s = time.perf_counter() - began_s
+    if request[7:8] not in (b"\x03", b"\x04"):
+        raise SystemExit(f"the first bytes on the bus are no Modbus read: {request.hex()}")
+    return took_s
 
 
 def processor_s(pid: int) -> float:
