@@ -9,7 +9,6 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +31,15 @@ CREATE TABLE IF NOT EXISTS window (
 ) WITHOUT ROWID
 """
 _COLUMNS = ("active_power_w", "power_factor", "noise_floor", "active_energy_import_wh", "active_energy_export_wh")
+_Table = list[tuple[float, ...]]  # of one meter: hour, then energy and time of each quantity
 _INSERT = f"INSERT OR IGNORE INTO window VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
 _HOURLY = """
-SELECT meter, start_s / 3600 AS hour,
+SELECT start_s / 3600 AS hour,
     TOTAL(active_power_w * known_s), TOTAL((active_power_w IS NOT NULL) * known_s),
     TOTAL(power_factor * known_s), TOTAL((power_factor IS NOT NULL) * known_s),
     TOTAL(noise_floor * known_s), TOTAL((noise_floor IS NOT NULL) * known_s)
-FROM (SELECT *, (quality = 'G') * coverage * window_s AS known_s FROM window) GROUP BY meter, hour
+FROM (SELECT *, (quality = 'G') * coverage * window_s AS known_s FROM window WHERE meter = ?)
+GROUP BY hour ORDER BY hour
 """
 
 
@@ -57,8 +58,8 @@ class History:
         self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
         self._database: sqlite3.Connection | None = None
         if path is not None:
-            self._database, hours = _open(path)
-            self._load(hours)
+            self._database, tables = _open(path, self.meters)
+            self._load(tables)
 
     @property
     def first_day(self) -> int:
@@ -150,23 +151,24 @@ class History:
         except sqlite3.Error as error:
             logger.warning("the history of the window at %d is not on disk: %s", window.start_s, error)
 
-    def _load(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        row_of = {meter: row for row, meter in enumerate(self.meters)}
-        known = [row for row in rows if row[0] in row_of]
-        if not known:
+    def _load(self, tables: Sequence[_Table]) -> None:
+        ends = [int(row[0]) for table in tables for row in (*table[:1], *table[-1:])]
+        if not ends:
             return
-        table = np.array([[row_of[meter], *numbers] for meter, *numbers in known])
-        hours = table[:, 1].astype(np.int64)
-        self._reach(int(hours.min()) // 24)
-        self._reach(int(hours.max()) // 24)
-        kept = hours // 24 >= self._first_day
-        table, hours = table[kept], hours[kept]
-        where = (table[:, 0].astype(np.intp), hours // 24 - self._first_day, hours % 24)
-        self._energy_j[where], self._known_s[where] = table[:, 2], table[:, 3]
-        for name, column in zip(_DAILY, (4, 6), strict=True):
-            total, weight = self._daily[name]
-            np.add.at(total, where[:2], table[:, column])
-            np.add.at(weight, where[:2], table[:, column + 1])
+        self._reach(min(ends) // 24)
+        self._reach(max(ends) // 24)
+        for row, table in enumerate(tables):
+            self._load_meter(row, np.array(table).reshape(-1, 7))
+
+    def _load_meter(self, row: int, table: Floats) -> None:
+        day, hour = np.divmod(table[:, 0].astype(np.int64) - 24 * self._first_day, 24)
+        kept = day >= 0
+        table, day, hour = table[kept], day[kept], hour[kept]
+        self._energy_j[row, day, hour], self._known_s[row, day, hour] = table[:, 1], table[:, 2]
+        for name, column in zip(_DAILY, (3, 5), strict=True):
+            total, weight = self._daily[name][:, row]
+            np.add.at(total, day, table[:, column])
+            np.add.at(weight, day, table[:, column + 1])
 
 
 def _slide(array: Floats, grown: int, drop: int, axis: int = 1) -> Floats:
@@ -177,10 +179,10 @@ def _slide(array: Floats, grown: int, drop: int, axis: int = 1) -> Floats:
     return np.ascontiguousarray(longer[(slice(None),) * axis + (slice(drop, None),)])
 
 
-def _open(path: Path) -> tuple[sqlite3.Connection, list[tuple[Any, ...]]]:
+def _open(path: Path, meters: Sequence[str]) -> tuple[sqlite3.Connection, list[_Table]]:
     """Open or create the file and read its hours; one that is damaged is put aside: a gateway must go on measuring."""
     try:
-        return _connect(path)
+        return _connect(path, meters)
     except sqlite3.OperationalError as error:  # the disk or another process, not the file
         raise FlatwattError(
             f"{path}: the history cannot be used: {error}: check that the folder is writable and no other agent uses it"
@@ -193,16 +195,16 @@ def _open(path: Path) -> tuple[sqlite3.Connection, list[tuple[Any, ...]]]:
             if log.exists():
                 log.rename(aside.with_name(aside.name + suffix))
         logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
-        return _connect(path)
+        return _connect(path, meters)
 
 
-def _connect(path: Path) -> tuple[sqlite3.Connection, list[tuple[Any, ...]]]:
+def _connect(path: Path, meters: Sequence[str]) -> tuple[sqlite3.Connection, list[_Table]]:
     database = sqlite3.connect(path, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(_SCHEMA)
-        return database, database.execute(_HOURLY).fetchall()
+        return database, [database.execute(_HOURLY, (meter,)).fetchall() for meter in meters]
     except sqlite3.DatabaseError:
         database.close()
         raise

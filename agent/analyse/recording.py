@@ -75,7 +75,6 @@ class Recording:
         return _read_only(grid.reshape(len(self.meters), self.window_count, self._ticks))
 
     def _window(self, start_s: int, values: dict[str, Floats]) -> Window:
-        asked = np.full(len(self.meters), self._ticks)
         return Window(
             start_s=start_s,
             window_s=self.window_s,
@@ -83,7 +82,7 @@ class Recording:
             meters=self.meters,
             values=values,
             coverage=coverage(values["active_power_w"]),
-            quality=quality(values, asked, np.zeros_like(asked)),
+            quality=quality(values, np.ones(len(self.meters)), np.zeros(len(self.meters))),
         )
 
 

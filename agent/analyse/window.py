@@ -1,7 +1,7 @@
 """Samples become windows: read-only arrays on UTC-aligned intervals, for all meters at once."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -57,8 +57,8 @@ class WindowBuilder:
                 self.late += 1
                 continue
             row = self._row[sample.meter]
-            self._refused[row] += sample.status == "range"
-            self._answered[row] += sample.status not in ("timeout", "disconnected", "backoff")
+            self._refused[row, column] = sample.status == "range"
+            self._answered[row, column] = sample.status not in ("timeout", "disconnected", "backoff")
             for quantity in WINDOW_QUANTITIES:
                 value = sample.values.get(quantity)
                 if value is not None:
@@ -77,7 +77,7 @@ class WindowBuilder:
             meters=self._meters,
             values=self._values,
             coverage=coverage(self._values["active_power_w"]),
-            quality=quality(self._values, self._answered, self._refused),
+            quality=quality(self._values, self._answered.mean(axis=-1), self._refused.mean(axis=-1)),
         )
         self._open(self._aligned(now_s))
         return window
@@ -94,8 +94,8 @@ class WindowBuilder:
         shape = (len(self._meters), self._ticks)
         self._start_s = start_s
         self._values = {quantity: np.full(shape, np.nan) for quantity in WINDOW_QUANTITIES}
-        self._answered = np.zeros(len(self._meters), dtype=np.int64)
-        self._refused = np.zeros(len(self._meters), dtype=np.int64)
+        self._answered = np.zeros(shape, dtype=np.bool_)
+        self._refused = np.zeros(shape, dtype=np.bool_)
 
 
 def coverage(active_power_w: Floats) -> Floats:
@@ -104,16 +104,15 @@ def coverage(active_power_w: Floats) -> Floats:
     return share
 
 
-def quality(
-    values: dict[str, Floats], answered: np.typing.NDArray[np.int64], refused: np.typing.NDArray[np.int64]
-) -> tuple[Quality, ...]:
-    """Give each meter's letter: why its window may not be judged, or G."""
+def quality(values: Mapping[str, Floats], answered: Floats, refused: Floats) -> tuple[Quality, ...]:
+    """Give each meter's letter: why its window may not be judged, or G.
+
+    ``answered`` and ``refused`` (meters,) are the shares of ticks at which the meter answered at
+    all, and with an implausible power.
+    """
     covered = coverage(values["active_power_w"])
     repeated = electrical.repeated_share([values[name] for name in _FLICKERING])
-    ticks = values["active_power_w"].shape[-1]
-    return tuple(
-        _letter(covered[row], repeated[row], answered[row] / ticks, refused[row] / ticks) for row in range(len(covered))
-    )
+    return tuple(map(_letter, covered, repeated, answered, refused))
 
 
 def _letter(covered: float, repeated: float, answered: float, refused: float) -> Quality:

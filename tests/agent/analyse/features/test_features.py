@@ -1,0 +1,122 @@
+"""Every feature against its slow oracle: gaps, constants, two points, idle feeders, nothing at all."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agent.analyse.detect import dedicated, hidden
+from agent.analyse.features import electrical, level, rhythm, robust
+from agent.analyse.features.robust import Floats
+from tests import oracles
+
+NAN = math.nan
+WATTS = st.one_of(
+    st.sampled_from([NAN, 0.0, 100.0, 104.999, 105.0, -40.0]), st.floats(-1e6, 1e6).map(lambda w: round(w, 3))
+)
+ROWS = st.integers(1, 60).flatmap(lambda n: st.lists(st.lists(WATTS, min_size=n, max_size=n), min_size=1, max_size=3))
+HOURS = st.lists(WATTS, min_size=24, max_size=24)
+KINDS_OF_DAY = st.sampled_from([HOURS, st.just([100.0] * 24), st.just([NAN] * 24)]).flatmap(lambda day: day)
+LOADS = st.lists(KINDS_OF_DAY, min_size=1, max_size=9)
+EDGES = ([[NAN]], [[7.0]], [[7.0, 8.0]], [[5.0] * 8], [[0.0] * 8], [[NAN] * 5, [1.0, NAN, 3.0, NAN, 2.0]])
+
+bounded = settings(max_examples=30, derandomize=True, deadline=None)
+
+
+def assert_equal(array: Floats, expected: Sequence[float]) -> None:
+    """Compare within rounding: sums of the oracle are exact, those of an array nearly."""
+    np.testing.assert_allclose(array, expected, rtol=1e-9, atol=1e-9)
+
+
+def with_edges(test: Callable[..., None]) -> Callable[..., None]:
+    """Add the cases that chance finds late."""
+    for edge in EDGES:
+        test = example(edge)(test)
+    return test
+
+
+@pytest.mark.parametrize(
+    ("feature", "oracle"),
+    [
+        (robust.mean, oracles.mean),
+        (robust.median, oracles.median),
+        (lambda rows: robust.quantile(rows, 0.995), lambda row: oracles.quantile(row, 0.995)),
+        (lambda rows: robust.quantile(rows, 0.0), lambda row: oracles.quantile(row, 0.0)),
+        (lambda rows: robust.quantile(rows, 1.0), lambda row: oracles.quantile(row, 1.0)),
+        (level.load_factor, oracles.load_factor),
+        (level.dwell, oracles.dwell),
+        (level.shorth, oracles.shorth),
+        (electrical.noise_floor, oracles.noise_floor),
+    ],
+)
+def test_a_feature_of_a_row_equals_its_oracle(
+    feature: Callable[[Floats], Floats], oracle: Callable[[Sequence[float]], float]
+) -> None:
+    """Row by row, so one meter never leaks into another."""
+
+    @bounded
+    @given(ROWS)
+    @with_edges
+    def check(rows: list[list[float]]) -> None:
+        assert_equal(feature(np.array(rows)), [oracle(row) for row in rows])
+
+    check()
+
+
+@bounded
+@given(LOADS, st.integers(0, 6))
+@example([[NAN] * 24], 0)
+@example([[3.0] * 24] * 7, 0)
+def test_the_rhythm_of_a_load_equals_its_oracle(days: list[list[float]], first: int) -> None:
+    """Weekend, daily range, roughness and baseload of days with gaps."""
+    hourly = np.array([days])
+    weekend = [(first + n) % 7 >= 5 for n in range(len(days))]
+
+    assert_equal(rhythm.weekend_to_workday(hourly, np.array(weekend)), [oracles.weekend_to_workday(days, weekend)])
+    assert_equal(rhythm.daily_range(hourly), [oracles.daily_range(days)])
+    assert_equal(rhythm.roughness(hourly), [oracles.roughness(days)])
+    assert_equal(rhythm.baseload(hourly)[0], oracles.baseload(days))
+
+
+SMALL = st.sampled_from([NAN, 0.0, -2.0, 95.0, 100.0])
+
+
+@bounded
+@given(st.lists(st.tuples(SMALL, SMALL, SMALL, SMALL), min_size=1, max_size=12))
+def test_what_the_electrical_quantities_tell_equals_its_oracle(ticks: list[tuple[float, float, float, float]]) -> None:
+    """Power factor from the meter or from P and S, and the share of frozen polls."""
+    first, second, third, fourth = (list(column) for column in zip(*ticks, strict=True))
+    arrays = [np.array([column]) for column in (first, second, third, fourth)]
+
+    assert_equal(electrical.power_factor(*arrays[:3]), [oracles.power_factor(first, second, third)])
+    assert_equal(electrical.repeated_share(arrays), [oracles.repeated_share([first, second, third, fourth])])
+
+
+BASES = st.lists(st.sampled_from([NAN, 0.0, 10.0, 10.2, 11.0, 16.0, 17.0]), min_size=1, max_size=90)
+
+
+@bounded
+@given(BASES)
+@example([10.0, 10.5] * 15 + [16.0, 16.5] * 6)
+def test_the_clearest_onset_is_found(base: list[float]) -> None:
+    """The vectorised search gives the day that trying each one gives, or one as clear."""
+    found = int(hidden.find_step(np.array([base])).onset[0])
+
+    expected = oracles.clearest_onset(
+        base, hidden.BEFORE_DAYS, hidden.AFTER_DAYS, hidden.MIN_BEFORE_DAYS, hidden.MIN_AFTER_DAYS
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize("watts", [0.0, -3000.0, NAN])
+def test_a_feeder_without_import_has_no_flatness(watts: float) -> None:
+    """Idle, exporting or unknown: there is no ratio to speak of, and no warning."""
+    hourly = np.full((1, 14, 24), watts)
+
+    values = dedicated.features(hourly, np.arange(14) % 7 >= 5, np.full((1, 14), 0.99))
+
+    shape = {name: value[0] for name, value in values.items()}
+    assert all(math.isnan(value) for value in shape.values()), shape

@@ -1,0 +1,213 @@
+"""What the device remembers, and that it remembers the same after a restart."""
+
+import logging
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.analyse.history import DAY_S, History
+from agent.analyse.window import window_features
+from agent.errors import FlatwattError
+from agent.records import Quality, Window
+
+METERS = ("main", "feeder")
+FIRST_DAY = 20_000
+NOISE = np.random.default_rng(3)
+
+
+def window(start_s: int, watts: list[float], quality: list[Quality] | None = None, window_s: int = 900) -> Window:
+    """Give a window of three ticks for as many meters as there are loads."""
+    power = np.array(watts)[:, None] * [0.99, 1.0, 1.02]
+    return Window(
+        start_s=start_s,
+        window_s=window_s,
+        period_s=window_s / 3,
+        meters=METERS[: len(watts)],
+        values={
+            "active_power_w": power,
+            "apparent_power_va": power / 0.95,
+            "power_factor": np.full_like(power, np.nan),
+            "active_energy_import_wh": np.full_like(power, np.nan),
+            "active_energy_export_wh": np.full_like(power, np.nan),
+        },
+        coverage=np.isfinite(power).mean(axis=-1),
+        quality=tuple(quality or [Quality.GOOD] * len(watts)),
+    )
+
+
+def fill(history: History, days: int, step_s: int = 3600) -> None:
+    """Write some days in which both meters were away now and then, and the feeder was stuck for a while."""
+    for start_s in range(FIRST_DAY * DAY_S, (FIRST_DAY + days) * DAY_S, step_s):
+        hour = start_s // 3600
+        watts = [5000 + 100 * NOISE.random(), np.nan if hour % 7 == 0 else 300 * NOISE.random()]
+        letters = [
+            Quality.TIMEOUT if hour % 31 < 4 else Quality.GOOD,
+            Quality.STUCK if hour % 24 == 5 else Quality.GOOD,
+        ]
+        taken = window(start_s, watts, letters, step_s)
+        history.add(taken, window_features(taken))
+
+
+def assert_same(one: History, other: History) -> None:
+    """Compare all that the judge asks of a history."""
+    today = one.first_day + one.days - 1
+    assert (one.first_day, one.days) == (other.first_day, other.days)
+    np.testing.assert_allclose(one.hourly_w(today), other.hourly_w(today), rtol=1e-12)
+    for name in ("power_factor", "noise_floor"):
+        np.testing.assert_allclose(one.daily(name, today), other.daily(name, today), rtol=1e-12)
+
+
+def test_a_restart_remembers_the_same(tmp_path: Path) -> None:
+    """What is read from the file is what was in memory, bad first and last days included."""
+    history = History(tmp_path / "history.db", METERS)
+    bad = window((FIRST_DAY - 2) * DAY_S, [1.0, 1.0], [Quality.STUCK] * 2)
+    history.add(bad, window_features(bad))
+    fill(history, 12, 900)
+    bad = window((FIRST_DAY + 14) * DAY_S, [1.0, 1.0], [Quality.TIMEOUT] * 2)
+    history.add(bad, window_features(bad))
+    history.close()
+
+    assert_same(history, History(tmp_path / "history.db", METERS))
+
+
+@pytest.mark.parametrize("letter", [letter for letter in Quality if letter is not Quality.GOOD])
+def test_a_window_that_is_not_good_counts_as_unknown(letter: Quality) -> None:
+    """No value of it reaches the judgement."""
+    history = History(None, METERS)
+    taken = window(FIRST_DAY * DAY_S, [5000.0, 100.0], [letter, Quality.GOOD], 3600)
+
+    history.add(taken, window_features(taken))
+
+    assert np.isnan(history.hourly_w(FIRST_DAY)[0]).all()
+    assert np.isnan(history.daily("power_factor", FIRST_DAY)[0]).all()
+    assert history.hourly_w(FIRST_DAY)[1, 0, 0] == pytest.approx(100 * 3.01 / 3)
+
+
+def test_an_hour_counts_when_half_of_it_is_known() -> None:
+    """Two good quarters of four make an hour; one does not."""
+    history = History(None, METERS)
+    for quarter, watts in enumerate([[100.0, 100.0], [100.0, np.nan], [np.nan, np.nan], [np.nan, np.nan]]):
+        taken = window(FIRST_DAY * DAY_S + 900 * quarter, watts)
+        history.add(taken, window_features(taken))
+
+    assert np.isfinite(history.hourly_w(FIRST_DAY)[:, 0, 0]).tolist() == [True, False]
+
+
+def test_a_day_is_seen_without_what_came_later() -> None:
+    """The arrays end with the day that is asked for."""
+    history = History(None, METERS)
+    fill(history, 5)
+
+    assert history.hourly_w(FIRST_DAY + 2).shape == (2, 3, 24)
+    assert history.daily("power_factor", FIRST_DAY + 2).shape == (2, 3)
+    assert history.day_numbers(FIRST_DAY + 2).tolist() == [FIRST_DAY, FIRST_DAY + 1, FIRST_DAY + 2]
+
+
+def test_400_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
+    """The oldest day goes when a new one begins, whatever the hour of its first window."""
+    history = History(tmp_path / "history.db", METERS)
+    for day in range(405):
+        taken = window((FIRST_DAY + day) * DAY_S + 5 * 3600, [1000.0 + day, 1.0], window_s=3600)
+        history.add(taken, window_features(taken))
+    history.close()
+
+    oldest = sqlite3.connect(tmp_path / "history.db").execute("SELECT min(start_s) FROM window").fetchone()[0]
+
+    assert (history.first_day, history.days) == (FIRST_DAY + 5, 400)
+    assert oldest // DAY_S == FIRST_DAY + 5
+    assert history.hourly_w(FIRST_DAY + 404)[0, 0, 5] == pytest.approx(1005 * 3.01 / 3)
+    assert_same(history, History(tmp_path / "history.db", METERS))
+
+
+def test_a_window_older_than_all_is_of_no_use() -> None:
+    """A clock that jumped back a year does not overwrite anything."""
+    history = History(None, METERS)
+    fill(history, 2)
+    before = history.hourly_w(FIRST_DAY + 1)
+    taken = window((FIRST_DAY - 300) * DAY_S, [9e5, 9e5])
+
+    history.add(taken, window_features(taken))
+
+    np.testing.assert_array_equal(history.hourly_w(FIRST_DAY + 1), before)
+
+
+def test_a_meter_that_left_is_forgotten_and_a_new_one_begins(tmp_path: Path) -> None:
+    """The file is read by the meters' names, not by their order."""
+    history = History(tmp_path / "history.db", METERS)
+    fill(history, 3)
+    history.close()
+
+    changed = History(tmp_path / "history.db", ("new", "main"))
+
+    today = FIRST_DAY + 2
+    assert np.isnan(changed.hourly_w(today)[0]).all()
+    np.testing.assert_allclose(changed.hourly_w(today)[1], history.hourly_w(today)[0])
+
+
+@pytest.mark.parametrize("damage", ["garbage", "page"])
+def test_a_damaged_file_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    """The gateway goes on with a new one, and keeps the old one for who wants to look."""
+    path = tmp_path / "history.db"
+    history = History(path, METERS)
+    fill(history, 30)
+    history.close()
+    whole = path.read_bytes()
+    path.write_bytes(b"not a database" * 400 if damage == "garbage" else whole[:4096] + b"\xff" * 4096 + whole[8192:])
+
+    with caplog.at_level(logging.WARNING):
+        fresh = History(path, METERS)
+    fill(fresh, 2)
+    fresh.close()
+
+    assert "not a readable history" in caplog.text
+    assert [file.name for file in tmp_path.glob("history.db.corrupt-*") if not file.name.endswith(("-wal", "-shm"))]
+    assert_same(fresh, History(path, METERS))
+
+
+def test_a_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
+    """Locked is not damaged: one line for the operator, and the file stays."""
+    path = tmp_path / "folder-that-is-not-there" / "history.db"
+
+    with pytest.raises(FlatwattError, match="the history cannot be used"):
+        History(path, METERS)
+
+
+def test_a_full_disk_costs_the_history_of_a_window_not_the_window(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Memory goes on; the log says what is missing on disk."""
+    path = tmp_path / "history.db"
+    history = History(path, METERS)
+    sqlite3.connect(path).execute("DROP TABLE window")
+
+    fill(history, 1)
+
+    assert np.isfinite(history.hourly_w(FIRST_DAY)[0]).any()
+    assert "is not on disk" in caplog.text
+
+
+def test_ten_meters_and_400_days_are_read_in_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Start-up of a gateway with a full history; the time is printed."""
+    meters = [f"meter-{n}" for n in range(10)]
+    path = tmp_path / "history.db"
+    History(path, meters).close()
+    starts = range(FIRST_DAY * DAY_S, (FIRST_DAY + 400) * DAY_S, 900)
+    rows = (
+        (start, meter, 900, 1.0, "G", 5e3 + start % 977, 0.97, 0.01, None, None) for meter in meters for start in starts
+    )
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA synchronous=OFF")
+        database.executemany("INSERT INTO window VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+
+    begin = time.process_time()
+    history = History(path, meters)
+    seconds = time.process_time() - begin
+
+    with capsys.disabled():
+        sys.stdout.write(f"\n400 days of 15-minute windows of 10 meters are read in {seconds:.2f} s\n")
+    assert history.days == 400
+    assert seconds < 1.0

@@ -1,0 +1,190 @@
+"""Streaming windows and their features against the batch oracle, at every prefix of the samples."""
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agent.analyse.window import WindowBuilder, window_features
+from agent.records import Quality, Sample, Window
+from tests.oracles import BatchWindow
+
+METERS = ("main", "feeder")
+PERIOD_S = 60.0
+WINDOW_S = 600
+TICKS = 10
+START_S = 1_700_000_220.0  # on the ticks' grid, inside a window
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One sample and the moment at which it comes in."""
+
+    now_s: float
+    sample: Sample
+
+
+POWERS = st.sampled_from([math.nan, 0.0, -5.0, 100.0, 100.0, 101.5, 3400.0])
+VALUES = st.fixed_dictionaries(
+    {"active_power_w": POWERS},
+    optional={
+        "apparent_power_va": st.sampled_from([math.nan, 0.0, 120.0]),
+        "power_factor": st.sampled_from([math.nan, -0.9, 0.99]),
+        "voltage_l1_v": st.sampled_from([math.nan, 230.0, 230.0, 230.1]),
+        "frequency_hz": st.sampled_from([50.0, 50.0, 50.01]),
+        "active_energy_import_wh": st.sampled_from([math.nan, 99_999_990.0, 99_999_999.0, 3.0]),  # rolls over
+        "thd_current_l1_percent": st.just(4.0),  # of no use to a window
+    },
+)
+STATUSES = st.sampled_from(["ok", "ok", "ok", "timeout", "backoff", "exception", "range"])
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Arrival]:
+    """Samples in the order of arrival: ticks are left out, samples come late, twice, or as NaN."""
+    tick = 0
+    result: list[Arrival] = []
+    for ahead, meter, late, status, values in draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 3), st.sampled_from(METERS), st.sampled_from([0] * 6 + [1, 4, 12]), STATUSES, VALUES
+            ),
+            max_size=40,
+        )
+    ):
+        tick += ahead
+        time_s = START_S + (max(tick - late, 0) if result else tick) * PERIOD_S  # the first one is on time
+        result.append(Arrival(START_S + tick * PERIOD_S, Sample(meter, time_s, status, values)))
+    return result
+
+
+def start_of(time_s: float) -> int:
+    """Give the start of the window that holds a time."""
+    return int(time_s) // WINDOW_S * WINDOW_S
+
+
+def batch(stream: list[Arrival], start_s: int) -> dict[str, BatchWindow]:
+    """Give one window from the whole stream: what arrived for it while it was open."""
+    inside = [a.sample for a in stream if start_of(a.now_s) == start_s == start_of(a.sample.time_s)]
+    return {
+        meter: BatchWindow(TICKS).fill((s for s in inside if s.meter == meter), start_s, PERIOD_S) for meter in METERS
+    }
+
+
+def assert_same(window: Window, expected: dict[str, BatchWindow]) -> None:
+    """Compare values, coverage, quality and features."""
+    features = window_features(window)
+    for row, meter in enumerate(METERS):
+        oracle = expected[meter]
+        for quantity, series in oracle.series.items():
+            np.testing.assert_array_equal(window.values[quantity][row], series)
+        assert window.coverage[row] == pytest.approx(oracle.coverage)
+        assert window.quality[row].value == oracle.quality
+        for name, value in oracle.features.items():
+            assert features[name][row] == pytest.approx(value, rel=1e-12, nan_ok=True), name
+
+
+def streamed(builder: WindowBuilder, stream: list[Arrival]) -> Iterator[Window]:
+    """Feed a builder as the pipeline does: close what is over, then add."""
+    for arrival in stream:
+        window = builder.close(arrival.now_s)
+        if window is not None:
+            yield window
+        builder.add([arrival.sample])
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(arrivals())
+@example([])
+def test_streaming_equals_batch_at_every_prefix(stream: list[Arrival]) -> None:
+    """Whatever is missing, late, doubled or NaN: closed windows and the open one hold what the whole stream says."""
+    builder = WindowBuilder(METERS, PERIOD_S, WINDOW_S)
+    for length, arrival in enumerate(stream, start=1):
+        closed = builder.close(arrival.now_s)
+        builder.add([arrival.sample])
+        so_far = copy.deepcopy(builder).close(arrival.now_s + WINDOW_S)
+
+        if closed is not None:
+            assert_same(closed, batch(stream[: length - 1], closed.start_s))
+        assert so_far is not None
+        assert so_far.start_s == start_of(arrival.now_s)
+        assert_same(so_far, batch(stream[:length], so_far.start_s))
+        assert builder.late == sum(start_of(a.sample.time_s) != start_of(a.now_s) for a in stream[:length])
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(arrivals())
+def test_windows_lie_on_the_utc_grid_in_order(stream: list[Arrival]) -> None:
+    """Half-open and aligned; none comes twice, and one in which nobody measured does not come at all."""
+    starts = [window.start_s for window in streamed(WindowBuilder(METERS, PERIOD_S, WINDOW_S), stream)]
+
+    assert all(start % WINDOW_S == 0 for start in starts)
+    assert starts == sorted(set(starts))
+    assert set(starts) <= {start_of(arrival.now_s) for arrival in stream}
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.3, 0.7])
+def test_ticks_of_fractions_of_a_second_find_their_own_column(period_s: float) -> None:
+    """Seconds since 1970 as a float are off by 0.1 microseconds; no tick may slip into its neighbour."""
+    builder = WindowBuilder(["m"], period_s, 21)
+    first = math.ceil(1_700_000_001 / 21) * 21
+    count = round(21 / period_s)
+    ticks = [(round(first / period_s) + k) * period_s for k in range(count)]
+    builder.add(Sample("m", tick, "ok", {"active_power_w": float(k)}) for k, tick in enumerate(ticks))
+
+    window = builder.close(first + 21)
+
+    assert window is not None
+    assert window.values["active_power_w"][0].tolist() == list(range(count))
+
+
+def filled(**series: list[float]) -> Window:
+    """Close a window of one meter with these readings."""
+    builder = WindowBuilder(["m"], PERIOD_S, WINDOW_S)
+    for tick in range(TICKS):
+        values = {name: readings[tick] for name, readings in series.items()}
+        builder.add([Sample("m", START_S // WINDOW_S * WINDOW_S + tick * PERIOD_S, "ok", values)])
+    window = builder.close(START_S + WINDOW_S)
+    assert window is not None
+    return window
+
+
+def test_a_counter_that_rolls_over_reports_its_last_reading() -> None:
+    """Differences are taken where both readings are known: at the centre. Here the last one counts, small as it is."""
+    window = filled(active_energy_import_wh=[999_990.0 + 3 * k if k < 4 else 3.0 * k - 10 for k in range(TICKS)])
+
+    assert window_features(window)["active_energy_import_wh"].tolist() == [17.0]
+
+
+def test_a_frozen_register_is_stuck() -> None:
+    """Power and voltage that repeat bit for bit are no measurement."""
+    window = filled(active_power_w=[5000.0] * TICKS, voltage_l1_v=[230.0] * TICKS)
+
+    assert window.quality == (Quality.STUCK,)
+
+
+def test_a_steady_load_on_a_living_grid_is_not_stuck() -> None:
+    """A coarse power register may repeat; the voltage flickers."""
+    window = filled(active_power_w=[5000.0] * TICKS, voltage_l1_v=[230.0 + 0.1 * (k % 3) for k in range(TICKS)])
+
+    assert window.quality == (Quality.GOOD,)
+
+
+def test_an_idle_feeder_is_not_stuck() -> None:
+    """Zero power and zero current repeat, be the meter ever so well."""
+    window = filled(active_power_w=[0.0] * TICKS, current_l1_a=[0.0] * TICKS)
+
+    assert window.quality == (Quality.GOOD,)
+
+
+def test_what_leaves_the_builder_cannot_be_changed() -> None:
+    """A window is a record."""
+    window = filled(active_power_w=[1.0] * TICKS)
+
+    with pytest.raises(ValueError, match="read-only"):
+        window.values["active_power_w"][0, 0] = 2.0

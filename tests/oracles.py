@@ -1,0 +1,196 @@
+"""Slow, plain-Python versions of what the agent computes with arrays: one number after the other, as a textbook has it.
+
+A series is a list of floats in which NaN means unknown; a load over days is a list of days of 24 hours.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from agent.analyse.window import WINDOW_QUANTITIES
+from agent.records import Sample
+
+NAN = math.nan
+
+
+def known(values: Iterable[float]) -> list[float]:
+    """Leave out NaN."""
+    return [value for value in values if math.isfinite(value)]
+
+
+def mean(values: Iterable[float]) -> float:
+    """Sum over count."""
+    finite = known(values)
+    return math.fsum(finite) / len(finite) if finite else NAN
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    """Linear interpolation between the two neighbours of rank ``q * (n - 1)``."""
+    ordered = sorted(known(values))
+    if not ordered:
+        return NAN
+    rank = q * (len(ordered) - 1)
+    low = math.floor(rank)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (rank - low) * (ordered[high] - ordered[low])
+
+
+def median(values: Iterable[float]) -> float:
+    """The value in the middle."""
+    return quantile(values, 0.5)
+
+
+def ratio(numerator: float, denominator: float) -> float:
+    """A quotient; NaN where it has no value."""
+    return NAN if denominator == 0 else numerator / denominator
+
+
+def load_factor(power: Sequence[float]) -> float:
+    """Mean over the 99.5th percentile."""
+    return ratio(mean(power), quantile(power, 0.995))
+
+
+def dwell(power: Sequence[float]) -> float:
+    """Share of the known values that are less than 5 % from the median."""
+    finite, middle = known(power), median(power)
+    return ratio(sum(abs(value - middle) < 0.05 * abs(middle) for value in finite), len(finite))
+
+
+def shorth(power: Sequence[float]) -> float:
+    """Width of the shortest interval that holds half of the values, over the mean."""
+    ordered = sorted(known(power))
+    half = max(len(ordered) // 2, 1)
+    if len(ordered) < 2:
+        return NAN
+    widths = [ordered[i + half - 1] - ordered[i] for i in range(len(ordered) - half + 1)]
+    return ratio(min(widths), mean(ordered))
+
+
+def weekend_to_workday(days: Sequence[Sequence[float]], weekend: Sequence[bool]) -> float:
+    """Mean of one kind of day over the mean of the other."""
+    kinds = {
+        kind: [hour for day, off in zip(days, weekend, strict=True) if off == kind for hour in day] for kind in (0, 1)
+    }
+    return ratio(mean(kinds[1]), mean(kinds[0]))
+
+
+def daily_range(days: Sequence[Sequence[float]]) -> float:
+    """Highest less lowest hour of the median day, over the mean; unknown if an hour is never known."""
+    day = [median(hour) for hour in zip(*days, strict=True)]
+    return NAN if any(map(math.isnan, day)) else ratio(max(day) - min(day), mean(h for d in days for h in d))
+
+
+def changes(series: Sequence[float]) -> list[float]:
+    """Absolute differences of neighbours, where both are known."""
+    return known(abs(b - a) for a, b in pairwise(series))
+
+
+def roughness(days: Sequence[Sequence[float]]) -> float:
+    """Mean change from hour to hour over the mean."""
+    series = [hour for day in days for hour in day]
+    return ratio(mean(changes(series)), mean(series))
+
+
+def noise_floor(power: Sequence[float]) -> float:
+    """Median change from tick to tick over the median."""
+    return ratio(median(changes(power)), abs(median(power)))
+
+
+def baseload(days: Sequence[Sequence[float]]) -> list[float]:
+    """Mean of the six lowest hours of each day that has 18 known ones."""
+    return [mean(sorted(known(day))[:6]) if len(known(day)) >= 18 else NAN for day in days]
+
+
+def power_factor(power: Sequence[float], apparent: Sequence[float], reported: Sequence[float]) -> float:
+    """Mean of what the meter reports, else the mean of P over S where S is positive."""
+    own = mean(map(abs, reported))
+    computed = mean(p / s for p, s in zip(power, apparent, strict=True) if s > 0)
+    return abs(computed) if math.isnan(own) else own
+
+
+def repeated_share(quantities: Sequence[Sequence[float]]) -> float:
+    """Share of polls that repeat the one before in all of at least two known quantities other than zero."""
+    repeats = []
+    for before, after in pairwise(zip(*quantities, strict=True)):
+        both = [(a, b) for a, b in zip(before, after, strict=True) if a and b and math.isfinite(a) and math.isfinite(b)]
+        if len(both) >= 2:
+            repeats.append(all(a == b for a, b in both))
+    return sum(repeats) / len(repeats) if len(repeats) >= 4 else NAN
+
+
+def last(series: Sequence[float]) -> float:
+    """The last known value, be it smaller than the one before: a counter that rolled over."""
+    finite = known(series)
+    return finite[-1] if finite else NAN
+
+
+def clearest_onset(
+    base: Sequence[float], before_days: int, after_days: int, least_before: int, least_after: int
+) -> int:
+    """The day that best divides the baseload into before and after; -1 where no day can be tried."""
+    best, found = -math.inf, -1
+    floor = 0.005 * abs(mean(base[-70:]))
+    for onset in range(max(least_before, len(base) - after_days), len(base) - least_after + 1):
+        before = known(base[max(0, onset - before_days) : onset])
+        after = known(base[onset : onset + after_days])
+        if len(before) < least_before - 4 or len(after) < least_after - 2:
+            continue
+        off = [abs(v - median(before)) for v in before] + [abs(v - median(after)) for v in after]
+        noise = (mean(off) + floor) * math.sqrt(1 / len(before) + 1 / len(after))
+        if noise and (median(after) - median(before)) / noise > best:
+            best, found = (median(after) - median(before)) / noise, onset
+    return found
+
+
+@dataclass
+class BatchWindow:
+    """One window of one meter, filled from a list of samples: a tick holds what arrived for it last."""
+
+    ticks: int
+    series: dict[str, list[float]] = field(init=False)
+    status: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.series = {quantity: [NAN] * self.ticks for quantity in WINDOW_QUANTITIES}
+        self.status = ["timeout"] * self.ticks
+
+    def fill(self, samples: Iterable[Sample], start_s: int, period_s: float) -> "BatchWindow":
+        """Take the samples of this meter and window, in the order of their arrival."""
+        for sample in samples:
+            tick = round((sample.time_s - start_s) / period_s)
+            self.status[tick] = sample.status
+            for quantity, series in self.series.items():
+                series[tick] = sample.values.get(quantity, series[tick])
+        return self
+
+    @property
+    def coverage(self) -> float:
+        """Share of ticks with a power."""
+        return len(known(self.series["active_power_w"])) / self.ticks
+
+    @property
+    def quality(self) -> str:
+        """Stuck; else good with half of the ticks; else silent, implausible or faulty."""
+        flickering = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
+        if repeated_share([self.series[name] for name in flickering]) > 0.5:
+            return "K"
+        if self.coverage >= 0.5:
+            return "G"
+        if sum(status not in ("timeout", "disconnected", "backoff") for status in self.status) < 0.5 * self.ticks:
+            return "T"
+        return "O" if self.status.count("range") >= 0.5 * self.ticks else "F"
+
+    @property
+    def features(self) -> dict[str, float]:
+        """What leaves the window."""
+        power = self.series["active_power_w"]
+        return {
+            "active_power_w": mean(power),
+            "active_power_min_w": min(known(power), default=NAN),
+            "active_power_max_w": max(known(power), default=NAN),
+            "power_factor": power_factor(power, self.series["apparent_power_va"], self.series["power_factor"]),
+            "noise_floor": noise_floor(power),
+            "active_energy_import_wh": last(self.series["active_energy_import_wh"]),
+            "active_energy_export_wh": last(self.series["active_energy_export_wh"]),
+        }
