@@ -59,6 +59,7 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         key=key,
         outlet=publisher,
         period_s=config.poll.period_s,
+        window_s=config.poll.window_s,
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
     stop = asyncio.Event()

@@ -71,6 +71,7 @@ class Pipeline:
         key: GatewayKey,
         outlet: Outlet,
         period_s: float,
+        window_s: int,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
@@ -82,6 +83,7 @@ class Pipeline:
         self._key = key
         self._outlet = outlet
         self._period_s = period_s
+        self._whole_s = -(-clock.now_s() // window_s) * window_s  # start of the first whole window
 
     async def run(self, stopped: Callable[[], bool], until_s: float = float("inf")) -> None:
         """Poll on every tick until stopped; each window that is over is analysed and told."""
@@ -145,9 +147,11 @@ class Pipeline:
         self._outlet.notify()
 
     def _quality_events(self, findings: Findings) -> list[wire.Event]:
-        """Give one event per meter whose quality changed."""
+        """Give one event per meter whose quality changed; the window in which we started is thin by our own doing."""
         window = findings.window
-        events = []
+        events: list[wire.Event] = []
+        if window.start_s < self._whole_s:
+            return events
         for meter, quality in zip(window.meters, window.quality, strict=True):
             before = self._memory.qualities.get(meter, Quality.GOOD)
             self._memory.qualities[meter] = quality
