@@ -85,6 +85,15 @@ class MeterDay:
         strong = [odds >= self.rules.dedicated_mining for odds in self.memory.dedicated[-_DEDICATED_DAYS:]]
         return len(strong) == _DEDICATED_DAYS and all(strong) and not self.has_servers
 
+    @property
+    def has_risen(self) -> bool:
+        """Whether the baseload rose by a machine at least, and has not come down again."""
+        return self.height_w >= self.rules.least_mining_w and self.stands(self.before_w, self.height_w)
+
+    def stands(self, before_w: float, height_w: float) -> bool:
+        """Whether the baseload of the last days still holds a step; unknown days do not end it."""
+        return not median(self.base_w[-5:]) < before_w + _CLOSED_BELOW * height_w
+
     def judgement(
         self,
         verdict: Verdict,
@@ -93,11 +102,12 @@ class MeterDay:
         since_day: int | None = None,
         score: float | None = None,
     ) -> Judgement:
-        """Give a judgement of this meter; the score is 0.5 where a mining alarm begins."""
-        margin = max(
-            self.hidden_odds - self.rules.hidden_mining,
-            self.dedicated_odds - self.rules.dedicated_mining,
-        )
+        """Give a judgement of this meter; the score is 0.5 where a mining alarm begins.
+
+        Flatness does not count where servers are the business.
+        """
+        flatness = -np.inf if self.has_servers else self.dedicated_odds
+        margin = max(self.hidden_odds - self.rules.hidden_mining, flatness - self.rules.dedicated_mining)
         return Judgement(
             meter=self.facts.id,
             verdict=verdict,
@@ -178,7 +188,7 @@ def open_case(meter: MeterDay) -> Judgement | None:
     case = meter.memory.case
     if case is None:
         return None
-    if median(meter.base_w[-5:]) < case.before_w + _CLOSED_BELOW * case.height_w:
+    if not meter.stands(case.before_w, case.height_w):
         meter.memory.case = None
         meter.memory.hidden.clear()
         return None
@@ -205,7 +215,7 @@ def new_hidden_load(meter: MeterDay) -> Judgement | None:
     """A step that was strong on each of the last days opens a case, but not where servers are the business."""
     days = meter.rules.hidden_persistence_days
     strong = [odds >= meter.rules.hidden_mining for odds in meter.memory.hidden[-days:]]
-    if len(strong) < days or not all(strong) or meter.has_servers or meter.height_w < meter.rules.least_mining_w:
+    if len(strong) < days or not all(strong) or meter.has_servers or not meter.has_risen:
         return None
     meter.memory.case = _case(meter)
     return _hidden_mining(meter, meter.memory.case)
@@ -215,7 +225,7 @@ def suspect(meter: MeterDay) -> Judgement | None:
     """Evidence that is not enough for an alarm."""
     if meter.recent_w < meter.rules.least_mining_w:
         return None
-    if meter.hidden_odds >= meter.rules.hidden_suspect and meter.height_w >= meter.rules.least_mining_w:
+    if meter.hidden_odds >= meter.rules.hidden_suspect and meter.has_risen:
         return meter.judgement(Verdict.SUSPECT, meter.explain_hidden())
     if meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
         return meter.judgement(Verdict.SUSPECT, meter.explain_dedicated())
@@ -240,7 +250,10 @@ def short_history(meter: MeterDay) -> Judgement | None:
 
 def normal(meter: MeterDay) -> Judgement:
     """Nothing speaks for mining that began while the meter was watched."""
-    return meter.judgement(Verdict.NORMAL, meter.explain_hidden())
+    if meter.height_w > 0:
+        return meter.judgement(Verdict.NORMAL, meter.explain_hidden())
+    reason = Evidence("baseload_step", meter.height_w, 0.0, "the baseload has not risen in the last six weeks")
+    return meter.judgement(Verdict.NORMAL, (reason,))
 
 
 RULES: tuple[Rule, ...] = (

@@ -48,7 +48,8 @@ def find_step(base_w: Floats) -> Step:
     low, high = median(before), median(after)
     height = high - low
     residual = np.concatenate([np.abs(before - low[..., None]), np.abs(after - high[..., None])], axis=-1)
-    floor = 0.005 * np.abs(mean(base_w[:, -70:]))[:, None]  # 0.5 %: a register's rounding
+    rounding = 0.005 * np.abs(mean(base_w[:, -70:]))[:, None]  # of a register, in a daily baseload
+    floor = np.maximum(rounding, 1e-9)  # an idle feeder has no step, rather than none that is known
     spread = 1.4826 * median(residual) + floor
     n_before, n_after = np.isfinite(before).sum(-1), np.isfinite(after).sum(-1)
     weight = np.sqrt(1 / np.maximum(n_before, 1) + 1 / np.maximum(n_after, 1))
