@@ -115,7 +115,13 @@ def closing(rows: list[Json]) -> Table:
             Text(found["verdict"], style=_COLOURS.get(found["verdict"], "")),
             f"{kilowatts(found['mining_w'])} ({kilowatts(true['mining_w'])})" if mining else "",
             f"{found['share']:.0%} ({true['share']:.0%})" if mining else "",
-            f"{day(found['since_s']) or '-'} ({day(true['since_s']) or '-'})" if mining else "",
+            _since(found["since_s"], true["since_s"]),
             Text("yes", style="green") if row["agrees"] else Text("NO", style="bold red"),
         )
     return table
+
+
+def _since(found_s: float | None, true_s: float | None) -> str:
+    if found_s is None and true_s is None:
+        return ""
+    return f"{day(found_s) or '-'} ({day(true_s) or '-'})"

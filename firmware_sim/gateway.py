@@ -21,7 +21,12 @@ class GatewayOptions:
 def gateway_toml(scenario: Scenario, urls: Mapping[str, str], options: GatewayOptions) -> str:
     """Give the text of the file; ``urls`` are the addresses of the buses, by name."""
     sections = [
-        _section("[gateway]", id="demo", name=scenario.name, state_dir=options.state_dir),
+        _section(
+            "# what `flatwatt run` needs to watch the scenario",
+            id="demo",
+            name=scenario.name,
+            state_dir=options.state_dir,
+        ),
         _section("[site]", name=scenario.site or scenario.name, kind=scenario.site_kind),
         _section("[poll]", period_s=options.period_s, slow_period_s=options.slow_period_s, window_s=options.window_s),
         _section("[mqtt]", url=options.mqtt_url),
