@@ -254,6 +254,8 @@ def load_wh(days: Iterable[Mapping[str, float | None] | Row]) -> float:
 
 def _register_step(before: Mapping[str, float | None] | Row, day: Mapping[str, float | None] | Row) -> float | None:
     """Give import less export between two readings; None where a register ran backwards."""
+    if day["active_energy_export_wh"] is None and (day["load_wh"] or 0.0) < 0:
+        return None  # it fed back, and there is no register of that
     steps = []
     for name in ("active_energy_import_wh", "active_energy_export_wh"):
         first, last = before[name], day[name]

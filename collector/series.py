@@ -48,7 +48,7 @@ def meter(reader: Reader, gateway: str, name: str, from_s: int | None, to_s: int
         return None
     site, state = found
     window_s, last_s = newest["window_s"], newest["start_s"] + newest["window_s"]
-    begin = first_s if from_s is None else max(first_s, from_s - from_s % window_s)
+    begin = first_s if from_s is None else min(max(first_s, from_s - from_s % window_s), last_s)
     end = last_s if to_s is None else min(last_s, to_s)
     step_s = window_s * max(1, -(-(end - begin) // (POINTS * window_s)))
     rows = {row["bucket_s"]: row for row in reader.series(gateway, name, begin, end, step_s)}

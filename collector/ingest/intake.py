@@ -196,7 +196,7 @@ class _Batch:
 
     def _report(self, finding: Finding) -> None:
         if self._ledger.add_finding(finding):
-            _log.warning("gateway %s %s: %s", finding.gateway, finding.stream, finding.text)
+            _log.warning("gateway %s: %s", finding.gateway, finding.text)
 
     def _stream(self, gateway: str, name: str) -> Stream:
         if (gateway, name) not in self._streams:

@@ -130,7 +130,7 @@ def check(ledger: Chained, stream: Stream, public_key: str, now_s: int) -> None:
             _confirm(ledger, stream, seq, now_s)
             continue
         if ledger.add_finding(wrong):
-            _log.warning("gateway %s, stream %s: %s", wrong.gateway, wrong.stream, wrong.text)
+            _log.warning("gateway %s: %s", wrong.gateway, wrong.text)
         if wrong.kind == "chain":
             return
 
@@ -154,7 +154,8 @@ def _head_finding(
     if ours is not None and ours.hex() == checkpoint.head:
         return None
     first = min(stream.verified + 1, checkpoint.through)
-    why = f"records {first} to {checkpoint.through} are not those that the gateway signed: altered on their way"
+    what = f"one of the records {first} to" if first < checkpoint.through else "record"
+    why = f"{what} {checkpoint.through} is not as the gateway signed it: altered on its way"
     return _finding("chain", checkpoint, first, checkpoint.through, why, payload, now_s)
 
 

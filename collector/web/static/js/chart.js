@@ -9,6 +9,14 @@ export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
+// From this step on: how a tick is written, and what is added below where the year, day or minute changes. ISO order, UTC.
+const DATES = [
+  [365 * 86400, "{YYYY}", null, null, null, null, null, null, 1],
+  [28 * 86400, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+];
+
 const kilo = (values) => values.map((value) => (value === null ? null : value / 1000));
 
 export function drawChart(place, series, height = 340) {
@@ -23,11 +31,11 @@ export function drawChart(place, series, height = 340) {
       height,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       scales: { y: { range: room } },
-      axes: [{ ...axis }, { ...axis, size: 64, label: "kW", labelSize: 16, labelFont: "12px system-ui, sans-serif", values: (_p, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
+      axes: [{ ...axis, values: DATES, space: 70 }, { ...axis, size: 64, label: "kW", labelSize: 16, labelFont: "12px system-ui, sans-serif", values: (_p, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }],
       series: [
-        { label: "Time, UTC", value: (_plot, seconds) => (seconds === null ? "–" : minute(seconds)) },
-        edge("highest"), edge("lowest"), line("load", "load", 1.5, "load"),
-        edge("mining p90"), edge("mining p10"), line("mining", "mine", 1.8, "mining p50"),
+        { label: "UTC", value: (_plot, seconds) => (seconds === null ? "–" : minute(seconds)) },
+        edge("high"), edge("low"), line("load", "load", 1.5, "load"),
+        edge("mining p90"), edge("p10"), line("mining", "mine", 1.8, "p50"),
       ],
       bands: [{ series: [1, 2], fill: colour("band") }, { series: [4, 5], fill: colour("mineband") }],
       cursor: { drag: { x: true, y: false } },

@@ -23,9 +23,9 @@ export function show(place, ...content) {
   if (focused) [...place.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus({ preventScroll: true });
 }
 
-export function table(caption, heads, rows) {
+export function table(caption, heads, rows, kind = null) {
   const head = el("tr", {}, heads.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)));
-  return el("div", { class: "scroll" }, el("table", {}, caption ? el("caption", {}, caption) : null, el("thead", {}, head), el("tbody", {}, rows)));
+  return el("div", { class: "scroll" }, el("table", { class: kind }, caption ? el("caption", {}, caption) : null, el("thead", {}, head), el("tbody", {}, rows)));
 }
 
 export function badge(word) {

@@ -52,9 +52,11 @@ function site(site) {
         el("span", {}, "mining ", el("b", {}, `${kw(site.mining_w[1])} kW`), site.mining_w[1] > 0 ? ` (${interval(site.mining_w)})` : null),
         el("span", {}, "share ", el("b", {}, percent(site.mining_share))),
         el("span", {}, "to ", time(site.last_s)))),
-    table(null, [["Meter"], ["Verdict"], ["Load kW", "number"], ["Mining kW", "number"], ["Share", "number"], ["Since"], ["Mining energy", "number"], ["Load energy", "number"], ["Data"], ["Load, 14 days"]],
-      site.meters.map((meter) => row(site, meter))));
+    table(null, COLUMNS,
+      site.meters.map((meter) => row(site, meter)), "fleet"));
 }
+
+const COLUMNS = [["Meter"], ["Verdict"], ["Load kW", "number"], ["Mining kW", "number"], ["Share", "number"], ["Since"], ["Mining energy", "number"], ["Load energy", "number"], ["Data"], ["Load, 14 days"]];
 
 function row(site, meter) {
   const notes = [meter.role === "load" ? null : meter.role, meter.parent ? `below ${meter.parent}` : null, meter.declared ? `declared: ${meter.declared.replaceAll("_", " ")}` : null];

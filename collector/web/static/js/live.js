@@ -5,61 +5,78 @@ import { el, show } from "./dom.js";
 const place = document.getElementById("content");
 const line = document.getElementById("line");
 
+// Draw what `path` (a text, or a function that gives one) answers, now and after each commit; gives a function that does so at once.
 export function live(path, draw) {
-  let busy = false, again = false;
-
-  async function refresh() {
-    if (busy) { again = true; return; }
-    busy = true;
-    do {
-      again = false;
-      await once(typeof path === "function" ? path() : path, draw);
-    } while (again);
-    busy = false;
-  }
-
-  const events = new EventSource("/events");
-  events.addEventListener("commit", refresh);
-  events.addEventListener("open", () => say("live", false));
-  events.addEventListener("error", () => say("connection to the collector lost, trying again", true));
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
-  refresh();
-  counts();
-  events.addEventListener("commit", counts);
+  const refresh = oneAtATime(() => once(typeof path === "function" ? path() : path, draw));
+  const number = oneAtATime(counts);
+  follow(() => { refresh(); number(); });
   return refresh;
 }
 
+// A browser allows six lines to one server, and keeps those of pages that it may go back to: only what is seen holds one.
+function follow(committed) {
+  let events = null;
+  const close = () => { events?.close(); events = null; };
+  const open = () => {
+    if (events || document.hidden) return;
+    events = new EventSource("/events");
+    events.addEventListener("commit", committed);
+    events.addEventListener("open", () => say("live", false));
+    events.addEventListener("error", () => say("connection to the collector lost, trying again", true));
+  };
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  committed();
+  open();
+}
+
+function oneAtATime(work) {
+  let busy = false, again = false;
+  return async function run() {
+    again = busy;
+    if (busy) return;
+    busy = true;
+    try {
+      await work();
+    } finally {
+      busy = false;
+    }
+    if (again) run();
+  };
+}
+
 async function once(path, draw) {
+  const [response, data] = await ask(path);
+  if (!response) return;
+  if (response.ok) draw(data, place);
+  else show(place, problem(response.status === 404 ? "Nothing is stored under this name." : data.error));
+}
+
+async function ask(path) {
   try {
     const response = await fetch(path, { headers: { Accept: "application/json" } });
-    const data = await response.json();
-    if (response.ok) draw(data, place);
-    else show(place, problem(response.status === 404 ? "Nothing is stored under this name." : data.error));
+    return [response, await response.json()];
   } catch {
     say("connection to the collector lost, trying again", true);
+    return [null, null];
   }
 }
 
-let counting = false;
-
 // The numbers beside the names of the pages
 async function counts() {
-  if (counting || document.hidden) return;
-  counting = true;
-  try {
-    const fleet = await (await fetch("/api/fleet")).json();
-    number("open-alarms", fleet.alarms.filter((alarm) => alarm.state !== "cleared").length, "open");
-    number("open-findings", fleet.findings.filter((finding) => finding.resolved_s === null).length, "open");
-  } catch { /* the line says so already */ }
-  counting = false;
+  const [response, fleet] = await ask("/api/fleet");
+  if (!response?.ok) return;
+  count("open-alarms", fleet.alarms.filter((alarm) => alarm.state !== "cleared").length);
+  count("open-findings", fleet.findings.filter((finding) => finding.resolved_s === null).length);
 }
 
-function number(id, count, word) {
+function count(id, open) {
   const node = document.getElementById(id);
-  node.hidden = count === 0;
-  if (node.textContent === String(count)) return;
-  node.textContent = count;
-  node.setAttribute("aria-label", `${count} ${word}`);
+  node.hidden = open === 0;
+  if (node.textContent === String(open)) return;
+  node.textContent = open;
+  node.setAttribute("aria-label", `${open} open`);
 }
 
 function say(text, lost) {

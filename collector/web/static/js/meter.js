@@ -50,9 +50,9 @@ function facts(series) {
   const state = series.state, hot = state.mining_w[1] > 0;
   return el("dl", { class: "tiles" },
     fact("Verdict", badge(state.verdict), state.since_s === null ? `score ${state.score.toFixed(2)}` : ["since ", time(state.since_s, day), `, score ${state.score.toFixed(2)}`]),
-    fact("Load", `${kw(state.active_power_w)} kW`, `${energy(state.load_kwh)} since ${day(series.first_s)}`),
+    fact("Load", `${kw(state.active_power_w)} kW`, `${energy(state.load_kwh)} in all`),
     fact("Mining", `${kw(state.mining_w[1])} kW`, hot ? `${interval(state.mining_w)} kW` : "none seen", hot),
-    fact("Share", percent(state.mining_share), `${energy(state.mining_kwh)} of mining`),
+    fact("Share", percent(state.mining_share), `${energy(state.mining_kwh)} in all`),
     fact("Data", quality(state.quality), ["to ", time(series.last_s)]));
 }
 
