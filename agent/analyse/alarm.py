@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.records import Judgement, Verdict
 
@@ -18,7 +19,7 @@ _WORTH_AN_UPDATE = 0.2  # relative change of the mining power since it was last 
 State = Literal["raised", "updated", "cleared"]
 
 
-class Alarm(msgspec.Struct):
+class Alarm(msgspec.Struct, frozen=True):
     """An open alarm."""
 
     id: str
@@ -50,11 +51,11 @@ class AlarmBook:
     def _meter(self, judgement: Judgement, time_s: int) -> Change | None:
         alarm = self.open.get(judgement.meter)
         if judgement.verdict is Verdict.MINING:
-            return self._raise(judgement, time_s) if alarm is None else _update(alarm, judgement)
+            return self._raise(judgement, time_s) if alarm is None else self._update(alarm, judgement)
         if alarm is None or judgement.verdict in (Verdict.FAULT, Verdict.INCONCLUSIVE):
             return None
-        alarm.quiet_days += 1
-        if alarm.quiet_days < _QUIET_DAYS:
+        if alarm.quiet_days + 1 < _QUIET_DAYS:
+            self.open[judgement.meter] = replace(alarm, quiet_days=alarm.quiet_days + 1)
             return None
         del self.open[judgement.meter]
         return Change(alarm, "cleared", judgement)
@@ -65,11 +66,9 @@ class AlarmBook:
         self.open[judgement.meter] = alarm
         return Change(alarm, "raised", judgement)
 
-
-def _update(alarm: Alarm, judgement: Judgement) -> Change | None:
-    alarm.quiet_days = 0
-    watts = judgement.mining_w[1]
-    if abs(watts - alarm.told_w) <= _WORTH_AN_UPDATE * max(alarm.told_w, 1.0):
-        return None
-    alarm.told_w = watts
-    return Change(alarm, "updated", judgement)
+    def _update(self, alarm: Alarm, judgement: Judgement) -> Change | None:
+        watts = judgement.mining_w[1]
+        is_news = abs(watts - alarm.told_w) > _WORTH_AN_UPDATE * max(alarm.told_w, 1.0)
+        alarm = replace(alarm, quiet_days=0, told_w=watts if is_news else alarm.told_w)
+        self.open[judgement.meter] = alarm
+        return Change(alarm, "updated", judgement) if is_news else None

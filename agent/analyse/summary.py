@@ -12,15 +12,15 @@ from agent.deliver import wire
 from agent.records import Judgement
 
 
-def significant(value: float, digits: int = 5) -> float | int:
-    """Round to significant digits; a whole number loses its decimal point, which saves bytes on the wire.
+def significant(value: float, digits: int = 5, decimals: int = 3) -> float | int:
+    """Round to significant digits and decimals; a whole number loses its decimal point, which saves bytes.
 
-    >>> significant(12345.678), significant(0.98765432), significant(7.0)
-    (12346, 0.98765, 7)
+    >>> significant(12345.678), significant(0.98765432), significant(7.0), significant(0.0001)
+    (12346, 0.988, 7, 0)
     """
     if value == 0 or not math.isfinite(value):
         return 0
-    rounded = round(value, digits - 1 - math.floor(math.log10(abs(value))))
+    rounded = round(value, min(decimals, digits - 1 - math.floor(math.log10(abs(value)))))
     return int(rounded) if rounded == int(rounded) else rounded
 
 
@@ -40,7 +40,7 @@ def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary
         meter=judgement.meter,
         start_s=window.start_s,
         window_s=window.window_s,
-        coverage=significant(float(window.coverage[row]), 3),
+        coverage=significant(float(window.coverage[row])),
         quality=window.quality[row].value,
         verdict=judgement.verdict.value,
         score=round(judgement.score, 3),

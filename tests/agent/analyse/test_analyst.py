@@ -1,0 +1,158 @@
+"""The analyst over restarts: with its state, without it, without its history."""
+
+import logging
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+from agent.analyse.analyst import Analyst, Day
+from agent.analyse.site import Site
+from agent.records import Verdict, Window
+from tests.agent.analyse.stories import (
+    DAY_S,
+    RULES,
+    START_DAY,
+    Floats,
+    facts,
+    farm,
+    judged,
+    office,
+    recording,
+    verdicts,
+)
+
+LOADS = {"m": office(60) + farm(60, 9000.0, 30, 50), "feeder": farm(60, 20_000.0)}
+SITE = Site("other", (facts("m"), facts("feeder")))
+FACTOR = (0.97, 0.99)
+
+
+def windows(loads: dict[str, Floats] = LOADS) -> list[Window]:
+    """Give the story's windows."""
+    return list(recording(loads, FACTOR).windows())
+
+
+def feed(analyst: Analyst, part: list[Window]) -> list[Day]:
+    """Give the days that these windows end."""
+    return [day for window in part for day in analyst.take(window).days]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> list[Day]:
+    """The story judged in one run."""
+    return feed(Analyst("gw", SITE, RULES), windows())
+
+
+def test_the_story_has_something_to_remember(uninterrupted: list[Day]) -> None:
+    """The farm comes, is found, goes; the other feeder is a farm throughout."""
+    changes = [(c.judgement.meter, c.state) for day in uninterrupted for c in day.changes]
+
+    assert changes == [("feeder", "raised"), ("m", "raised"), ("m", "cleared")]
+
+
+def test_restarts_change_no_judgement_and_no_alarm(tmp_path: Path, uninterrupted: list[Day]) -> None:
+    """Stopped at any hour, restored from history and state: the same days, and alarms with the same ids."""
+    history, state, days = tmp_path / "history.db", b"", []
+    cuts = [0, 5, 24, 24 * 20 + 11, 24 * 38, 24 * 41 + 23, 24 * 52 + 1, 24 * 60]
+    every = windows()
+    for first, last in pairwise(cuts):
+        analyst = Analyst("gw", SITE, RULES, history, state)
+        days += feed(analyst, every[first:last])
+        state = analyst.state
+        analyst.close()
+
+    assert [day.judgements for day in days] == [day.judgements for day in uninterrupted]
+    assert [day.changes for day in days] == [day.changes for day in uninterrupted]
+
+
+def test_without_a_state_the_judgement_is_rebuilt_from_the_history(tmp_path: Path, uninterrupted: list[Day]) -> None:
+    """A lost state costs nothing: no alarm is raised anew, and the next days are judged the same."""
+    every, cut = windows(), 24 * 45 + 6
+    first = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(first, every[:cut])
+    first.close()
+
+    rebuilt = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+
+    assert rebuilt.state == first.state
+    assert [(day.judgements, day.changes) for day in feed(rebuilt, every[cut:])] == [
+        (day.judgements, day.changes) for day in uninterrupted[45:]
+    ]
+
+
+def test_a_state_of_another_version_is_rebuilt_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An update must not keep a gateway from starting."""
+    first = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(first, windows()[: 24 * 40 + 6])
+    first.close()
+
+    with caplog.at_level(logging.WARNING):
+        rebuilt = Analyst("gw", SITE, RULES, tmp_path / "history.db", b'{"judged_day": "yesterday"}')
+
+    assert "rebuilt from the history" in caplog.text
+    assert rebuilt.state == first.state
+
+
+def test_a_lost_history_does_not_stop_the_judge() -> None:
+    """The state knows more days than the new history: judging goes on with what there is."""
+    every = windows()
+    first = Analyst("gw", SITE, RULES)
+    feed(first, every[: 24 * 40 + 7])
+
+    days = feed(Analyst("gw", SITE, RULES, state=first.state), every[24 * 42 + 3 : 24 * 44])
+
+    assert [day.number - START_DAY for day in days] == [42, 43]
+
+
+def test_the_days_of_a_long_absence_are_faults(tmp_path: Path) -> None:
+    """A gateway that was off for a week catches up on each day: nothing was measured, nothing mined."""
+    every = windows()
+    first = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(first, every[: 24 * 40])
+    first.close()
+
+    days = feed(Analyst("gw", SITE, RULES, tmp_path / "history.db", first.state), every[24 * 45 : 24 * 46])
+
+    assert [day.number - START_DAY for day in days] == [40, 41, 42, 43, 44, 45]
+    assert {judgement.verdict for day in days[:-1] for judgement in day.judgements} == {Verdict.FAULT}
+
+
+def test_a_state_of_an_outage_can_be_read_again() -> None:
+    """What was not measured is NaN, which JSON does not know."""
+    load = office(3)
+    load[24:48] = float("nan")
+    site = Site("other", (facts("m"),))
+    first = Analyst("gw", site, RULES)
+    feed(first, list(recording({"m": load}).windows())[:50])
+
+    assert Analyst("gw", site, RULES, state=first.state).state == first.state
+
+
+def test_a_meter_that_is_new_begins_anew_and_one_that_left_is_forgotten() -> None:
+    """A changed configuration keeps the state of who is still there."""
+    first = Analyst("gw", SITE, RULES)
+    feed(first, windows()[: 24 * 40])
+
+    changed = Analyst("gw", Site("other", (facts("new"), facts("feeder"))), RULES, state=first.state)
+
+    assert b'"feeder"' in changed.state
+    assert b'"new"' in changed.state
+    assert b'"m"' not in changed.state
+
+
+def test_each_window_gives_a_judgement_of_each_meter() -> None:
+    """Provisional until the day is over; days come with the window that ends them."""
+    analyst = Analyst("gw", SITE, RULES)
+    findings = [analyst.take(window) for window in islice(windows(), 49)]
+
+    assert [judgement.meter for judgement in findings[0].judgements] == ["m", "feeder"]
+    assert {judgement.verdict for judgement in findings[0].judgements} == {Verdict.INCONCLUSIVE}
+    assert [len(finding.days) for finding in findings] == [0] * 23 + [1] + [0] * 23 + [1, 0]
+    assert findings[23].days[0].end_s == (START_DAY + 1) * DAY_S
+
+
+def test_replay_is_the_analyst(uninterrupted: list[Day]) -> None:
+    """What is judged from a recording is what the daemon judges from windows."""
+    days = judged(LOADS, meters=SITE.meters, power_factor=FACTOR)
+
+    assert verdicts(days, "m") == verdicts(uninterrupted, "m")
