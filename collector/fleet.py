@@ -2,10 +2,9 @@
 
 The rules of summing, in this one place:
 
-- **A parent and its children see the same load.** A farm on a metered sub-feeder also flows
-  through the meter upstream. The mining of a meter is its own estimate or the sum over its
-  children, whichever has the larger p50; a site's mining is the sum over its top-level load
-  meters. Summed p10 and p90 bound the sum from outside: wider than 80 %, never narrower.
+- **Mining adds up.** A gateway judges a meter by what the meters below it do not see
+  (docs/decisions/0007), so each watt of mining is told once: a site's mining is the sum over its
+  load meters. Summed p10 and p90 bound the sum from outside: wider than 80 %, never narrower.
 - **A site's load** is the sum of the latest mean power over its top-level load meters (a silent one
   is stood for by the meters below it); its share is mining p50 over that load. A
   generation meter (PV) is neither load nor miner.
@@ -281,8 +280,9 @@ def site_load(meters: Sequence[Meter]) -> float | None:
 
 
 def site_mining(meters: Sequence[Meter]) -> Watts:
-    """Give the mining of a site, each watt once."""
-    return _sum(_mining_below(meter, meters, frozenset()) for meter in _top(meters))
+    """Give the mining of a site."""
+    own = [meter.mining_w for meter in meters if meter.role == "load"]
+    return sum(w[0] for w in own), sum(w[1] for w in own), sum(w[2] for w in own)
 
 
 def _top(meters: Sequence[Meter]) -> list[Meter]:
@@ -305,19 +305,6 @@ def _load_below(meter: Meter, meters: Sequence[Meter], above: frozenset[str]) ->
     return _known_sum(_load_below(child, meters, path) for child in _children(meter, meters, path))
 
 
-def _mining_below(meter: Meter, meters: Sequence[Meter], above: frozenset[str]) -> Watts:
-    path = above | {meter.meter}
-    below = _sum(_mining_below(child, meters, path) for child in _children(meter, meters, path))
-    return max(meter.mining_w, below, key=lambda watts: watts[1])
-
-
 def _known_sum(parts: Iterable[float | None]) -> float | None:
     known = [part for part in parts if part is not None]
     return sum(known) if known else None
-
-
-def _sum(parts: Iterable[Watts]) -> Watts:
-    low = middle = high = 0.0
-    for part in parts:
-        low, middle, high = low + part[0], middle + part[1], high + part[2]
-    return low, middle, high

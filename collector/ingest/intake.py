@@ -144,6 +144,9 @@ class _Batch:
 
     def add(self, topic: str, payload: bytes) -> None:
         """Store one message, or what is wrong with it."""
+        if verify.is_withdrawal(topic, payload):
+            _log.info("the retained state on %r was cleared at the broker; what is stored stays", topic)
+            return
         try:
             gateway, message = verify.read(topic, payload)
         except EvidenceError as error:

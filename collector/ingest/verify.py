@@ -67,6 +67,16 @@ def read(topic: str, payload: bytes) -> tuple[str, wire.Record | wire.Status]:
     return gateway, message
 
 
+def is_withdrawal(topic: str, payload: bytes) -> bool:
+    """Say whether somebody cleared a retained state at the broker: an empty payload, and no record of a gateway.
+
+    >>> is_withdrawal("flatwatt/v1/campus-01/up/status", b"")
+    True
+    """
+    kinds = topic.removeprefix(f"{wire.ROOT}/").split("/")[2:3]
+    return payload == b"" and not wire.RETAINED_KINDS.isdisjoint(kinds)
+
+
 def stored_record(payload: bytes) -> wire.Record:
     """Read a record that the store holds; :func:`read` let it in."""
     message = wire.decode(payload)

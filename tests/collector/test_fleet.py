@@ -26,19 +26,19 @@ def series(desk: Desk, from_s: int | None = None, to_s: int | None = None) -> Se
     return found
 
 
-def test_a_farm_below_a_metered_feeder_is_counted_once(desk: Desk) -> None:
-    """Its watts flow through the meter upstream; site load and mining are those at the top."""
+def test_loads_are_taken_at_the_top_and_mining_adds_up(desk: Desk) -> None:
+    """A meter upstream reads the load of those below again, but is judged by what they do not see."""
     gateway = FakeGateway()
     desk.commit(
         gateway.status(named("main"), named("lab", parent="main"), named("pv", role="generation", parent="main")),
-        gateway.summary("main", 0, 100_000.0, (10_000.0, 20_000.0, 30_000.0)),
+        gateway.summary("main", 0, 100_000.0, (7_000.0, 8_000.0, 9_000.0)),
         gateway.summary("lab", 0, 60_000.0, MINING, verdict="mining"),
         gateway.summary("pv", 0, -30_000.0),
     )
 
     (site,) = seen(desk).sites
 
-    assert (site.load_w, site.mining_w, site.mining_share) == (100_000.0, MINING, 0.42)
+    assert (site.load_w, site.mining_w, site.mining_share) == (100_000.0, (45_000.0, 50_000.0, 55_000.0), 0.5)
     assert [meter.meter for meter in site.meters] == ["lab", "main", "pv"]
 
 

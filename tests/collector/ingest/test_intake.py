@@ -211,6 +211,17 @@ def test_what_is_no_message_of_ours_is_one_clear_line(
         assert reader.rejected(1)[0]["bytes"] == len(payload)
 
 
+@pytest.mark.parametrize("place", ["status", "alarm/feeder-1"])
+def test_a_retained_state_that_is_cleared_is_no_garbage(
+    desk: Desk, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    """Who takes a gateway out of service clears its topics with empty payloads; the evidence stays."""
+    with caplog.at_level(logging.WARNING):
+        desk.commit((f"flatwatt/v1/campus-01/up/{place}", b""))
+
+    assert caplog.messages == []
+
+
 def test_the_rejected_are_bounded(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """A flood of garbage is counted whole and kept in part."""
     with caplog.at_level(logging.CRITICAL):
