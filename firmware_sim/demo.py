@@ -283,5 +283,5 @@ def _compare(args: argparse.Namespace, scenario: "Scenario", fleet: Json, until_
         return agrees
     Console().print(closing(rows))
     verdict = "Found and true agree" if agrees else "Found and true DISAGREE"
-    print(f"{verdict}: {args.weeks:g} weeks in {took_s:.0f} s.", flush=True)  # noqa: T201
+    print(f"{verdict}: {args.weeks:g} weeks passed in {took_s:.0f} s.", flush=True)  # noqa: T201
     return agrees

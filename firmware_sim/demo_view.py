@@ -73,7 +73,9 @@ def live(fleet: Json, now_s: float, done: float, page: str) -> RenderableType:
             day(meter["since_s"]),
         )
     alarms = [Text(alarm_line(alarm), style="red") for alarm in fleet.get("alarms", ())[:_ALARMS]]
-    return Group(table, ProgressBar(total=1.0, completed=done, width=60), *alarms)
+    bar = Table.grid(padding=1)
+    bar.add_row(ProgressBar(total=1.0, completed=done, width=60), f"{done:.0%}")
+    return Group(table, bar, *alarms)
 
 
 def _clock(now_s: float) -> str:

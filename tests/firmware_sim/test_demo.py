@@ -1,6 +1,8 @@
 """The demo's own parts: its children, its drawing, and the comparison of found with true."""
 
 import io
+import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -148,3 +150,17 @@ def test_every_child_is_ended(tmp_path: Path) -> None:
     assert was_running
     assert child.process.returncode is not None
     assert time.monotonic() - begun_s < 5
+
+
+def test_a_week_of_the_demo_finds_the_dedicated_feeder(tmp_path: Path) -> None:
+    """Meters, broker, agent and collector as processes: what was found agrees with what was so."""
+    pytest.importorskip("amqtt")  # the broker, where no mosquitto is installed
+    demo = (sys.executable, "-m", "agent.cli", "demo", "--weeks", "1", "--port", "0", "--json")
+
+    ended = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["agrees"]
+    assert [row["meter"] for row in result["rows"] if row["found"]["verdict"] == "mining"] == ["feeder-7"]
+    assert list(tmp_path.iterdir()) == []
