@@ -4,11 +4,10 @@ import csv
 import gzip
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,8 +95,9 @@ def read_recording(path: Path) -> Recording:
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if packed else path.open("rb") as raw:
-            return _Table(path).read(TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+        opened = gzip.open if packed else Path.open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
+            return _Table(path).read(text)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path}: cannot be read as a recording ({error}); a CSV file is expected, gzipped or not"
@@ -121,7 +121,7 @@ class _Table:
         self._complaints: list[Complaint] = []
         self._seconds: dict[str, int | None] = {}
 
-    def read(self, text: TextIOWrapper) -> Recording:
+    def read(self, text: Iterable[str]) -> Recording:
         rows = csv.reader(text)
         header = [name.strip() for name in next(rows, [])]
         self._check_header(header)

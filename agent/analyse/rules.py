@@ -23,6 +23,7 @@ _MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than t
 _MIN_REMAINDER = 0.05  # of a parent's load: two class 1 meters differ by up to 2 %, three by more
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
 _CLOSED_BELOW = 0.4  # of the step's height: the farm is off when the baseload has come down this far
+_REFINED_DAYS = 28  # of a case; later the search leaves its onset behind and would drag it along
 _DEDICATED_DAYS = 3  # flatness looks back two weeks, so three days in a row suffice
 _DECLARED_TOLERANCE = 1.1  # declarations are round numbers
 _NOTHING: Estimate = (0.0, 0.0, 0.0)
@@ -193,7 +194,7 @@ def open_case(meter: MeterDay) -> Judgement | None:
         meter.memory.hidden.clear()
         return None
     same = abs(meter.onset_day - case.onset_day) <= 2 and meter.height_w > 0
-    if same and meter.day - case.onset_day <= hidden.AFTER_DAYS:
+    if same and meter.day - case.onset_day < _REFINED_DAYS:
         meter.memory.case = case = _case(meter)
     return _hidden_mining(meter, case)
 

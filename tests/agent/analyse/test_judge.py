@@ -114,6 +114,16 @@ def test_a_farm_hidden_in_an_office_is_found(infested_days: list[Day], meter: st
     assert last.score > 0.5
 
 
+def test_a_farm_keeps_its_start_and_its_power_for_months() -> None:
+    """The search for onsets looks back six weeks; what was found before does not move with it."""
+    days = judged({"m": office(160) + farm(160, FARM_W, ONSET)})
+
+    last = of(days, "m")[-1]
+    assert last.verdict is Verdict.MINING
+    assert abs(since(last) - ONSET) <= 2
+    assert last.mining_w[0] <= FARM_W <= last.mining_w[2]
+
+
 def test_a_small_farm_that_nobody_could_see_is_not_guessed() -> None:
     """One machine of 600 W in 20 kW drowns in the weather: no verdict of mining, and no watt."""
     days = judged({"m": office(100) + farm(100, 600.0, ONSET)})

@@ -1,0 +1,180 @@
+"""Recordings as people have them: time zones, gaps, steps, and every mistake with its line."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.analyse.recording import Recording, read_recording
+from agent.errors import InputError
+
+HEAD = "time,meter,active_power_w\n"
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    """Write a file named load.csv."""
+    path = tmp_path / "load.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def complaints(path: Path) -> list[str]:
+    """Give what is wrong with a file, without the folder's name."""
+    with pytest.raises(InputError) as caught:
+        read_recording(path)
+    return str(caught.value).replace(f"{path.parent}/", "").splitlines()
+
+
+def steps(step_s: int, count: int, start_s: int = 1_767_225_600) -> str:
+    """Give rows of one meter whose power counts up."""
+    moments = np.datetime64(start_s, "s") + np.arange(count) * np.timedelta64(step_s, "s")
+    return HEAD + "".join(f"{moment},m,{n}\n" for n, moment in enumerate(moments))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "",
+            [
+                "load.csv:1: time: this column is missing; the header has nothing",
+                "load.csv:1: meter: this column is missing; the header has nothing",
+                "load.csv:1: active_power_w: this column is missing; the header has nothing",
+            ],
+        ),
+        ("time,meter\n", ["load.csv:1: active_power_w: this column is missing; the header has time, meter"]),
+        (
+            "time,meter,active_power_w,activ_power_l1_w,colour\n",
+            [
+                'load.csv:1: activ_power_l1_w: not a quantity of the vocabulary; did you mean "active_power_l1_w"?',
+                "load.csv:1: colour: not a quantity of the vocabulary; docs/data-dictionary.md lists the names",
+            ],
+        ),
+        ("time,meter,meter,active_power_w\n", ["load.csv:1: meter: this column stands twice"]),
+        (
+            HEAD + "yesterday,m,1\n2026-01-01T00:00:00.5Z,m,1\n",
+            [
+                'load.csv:2: time: "yesterday" is not a time in ISO 8601, as 2026-01-05T00:15:00Z',
+                'load.csv:3: time: "2026-01-01T00:00:00.5Z" is not a whole second',
+            ],
+        ),
+        (
+            HEAD + "2026-01-01T00:00Z,m,one\n2026-01-01T01:00Z,,2\n2026-01-01T02:00Z,m\n",
+            [
+                'load.csv:2: active_power_w: "one" is not a number; leave the cell empty where nothing was measured',
+                "load.csv:3: meter: is empty; a name is needed",
+                "load.csv:4: row: has 2 cells, the header has 3",
+            ],
+        ),
+        (
+            HEAD + "2026-01-01T00:00Z,m,1\n2026-01-01T00:00Z,n,1\n2026-01-01T01:00Z,m,2\n2026-01-01T00:00Z,m,3\n",
+            ["load.csv:5: time: m has a row for 2026-01-01T00:00:00Z already; keep one"],
+        ),
+        (
+            steps(3600, 5) + "2026-01-01T03:00:01Z,m,9\n",
+            [
+                "load.csv:7: time: 2026-01-01T03:00:01Z is off the grid of the usual step of 3600 s; "
+                "resample to one step"
+            ],
+        ),
+        (
+            steps(7200, 5),
+            [
+                "load.csv: the usual step between times is 7200 s, which does not divide an hour; "
+                "resample to one step between 1 s and 1 h"
+            ],
+        ),
+        (HEAD, ["load.csv: holds no rows; at least one day of data is needed"]),
+        (
+            steps(1, 5) + "2062-01-01T00:00:00Z,m,9\n",
+            [
+                "load.csv: 2026-01-01T00:00:00Z to 2062-01-01T00:00:00Z is 1136073601 steps of all meters; "
+                "is a time wrong? If not, split it"
+            ],
+        ),
+    ],
+)
+def test_every_mistake_is_located(tmp_path: Path, text: str, expected: list[str]) -> None:
+    """File, line, column, what is wrong, what to do."""
+    assert complaints(written(tmp_path, text)) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [bytes(range(256)) * 40, b"\x1f\x8b" + b"garbage" * 30, gzip.compress(steps(900, 500).encode())[:-40], b"\x1f\x8b"],
+    ids=["binary", "bad gzip", "cut gzip", "two bytes"],
+)
+def test_what_is_no_recording_is_said_in_one_line(tmp_path: Path, content: bytes) -> None:
+    """Never a traceback."""
+    [line] = complaints(written(tmp_path, content))
+
+    assert line.startswith("load.csv: cannot be read as a recording (")
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """With the system's own reason."""
+    assert "No such file" in complaints(tmp_path / "missing.csv")[0]
+
+
+def test_a_file_that_is_wrong_throughout_stops_at_twenty(tmp_path: Path) -> None:
+    """It is wrong in the same way throughout."""
+    assert len(complaints(written(tmp_path, HEAD + "".join(f"in {n} days,m,1\n" for n in range(500))))) == 20
+
+
+def test_gzip_is_read_whatever_the_name(tmp_path: Path) -> None:
+    """By its first bytes."""
+    recording = read_recording(written(tmp_path, gzip.compress(steps(900, 4).encode())))
+
+    assert recording.values["active_power_w"].tolist() == [[0, 1, 2, 3]]
+
+
+def test_times_are_utc_unless_they_say_otherwise(tmp_path: Path) -> None:
+    """Midnight in Berlin, written three ways, and a byte order mark as spreadsheets leave it."""
+    rows = "2026-01-01T00:00:00+01:00,a,1\n2025-12-31T23:00:00Z,b,2\n2025-12-31 23:00,c,3\n2026-01-01T00:00Z,a,4\n"
+
+    recording = read_recording(written(tmp_path, "\ufeff" + HEAD + rows))
+
+    assert recording.start_s == 1_767_222_000
+    assert recording.meters == ("a", "b", "c")
+    assert recording.values["active_power_w"][:, 0].tolist() == [1, 2, 3]
+
+
+def test_gaps_are_unknown_not_zero(tmp_path: Path) -> None:
+    """An empty cell, a missing row, nan, and a power that no meter can have."""
+    rows = ["00:00Z,m,1", "00:15Z,m,", "00:45Z,m,nan", "01:00Z,m,1e12", "01:15Z,m,-3"]
+    recording = read_recording(written(tmp_path, HEAD + "".join(f"2026-01-01T{row}\n" for row in rows)))
+
+    np.testing.assert_array_equal(recording.values["active_power_w"], [[1.0, np.nan, np.nan, np.nan, np.nan, -3.0]])
+
+
+@pytest.mark.parametrize(
+    ("step_s", "window_s"),
+    [(1, 900), (8, 1800), (60, 900), (120, 1800), (300, 900), (600, 1800), (900, 900), (1800, 1800), (3600, 3600)],
+)
+def test_windows_lie_on_the_grid_at_any_step(tmp_path: Path, step_s: int, window_s: int) -> None:
+    """A step that does not divide 15 minutes makes longer windows; a start inside a window leaves ticks unknown."""
+    start_s = 1_767_225_600 + 7200 + (step_s if step_s < window_s else 0)
+    count = 2 * window_s // step_s
+    recording = read_recording(written(tmp_path, steps(step_s, count, start_s)))
+
+    windows = list(recording.windows())
+
+    ticks = np.concatenate([window.values["active_power_w"][0] for window in windows])
+    assert [window.start_s for window in windows] == [
+        1_767_225_600 + 7200 + window_s * n for n in range(recording.window_count)
+    ]
+    assert {window.window_s for window in windows} == {window_s}
+    assert ticks[np.isfinite(ticks)].tolist() == list(range(count))
+    assert np.flatnonzero(ticks == 0).item() == (start_s - windows[0].start_s) // step_s
+    assert windows[0].coverage[0] == pytest.approx(1 - (start_s - windows[0].start_s) / window_s)
+
+
+def test_a_window_knows_what_was_recorded_only() -> None:
+    """Quantities without a column are unknown; nothing can be written into a window."""
+    recording = Recording(("m",), 0, 900, {"active_power_w": np.array([[1.0, 2.0]])})
+
+    window = next(recording.windows())
+
+    assert np.isnan(window.values["voltage_l1_v"]).all()
+    assert not any(array.flags.writeable for array in window.values.values())
