@@ -245,7 +245,7 @@ def short_history(meter: MeterDay) -> Judgement | None:
     known = int(np.isfinite(meter.base_w).sum())
     if known >= MIN_HISTORY_DAYS and np.isfinite(meter.height_w):
         return None
-    text = f"{known} usable days of history; a hidden load can be told from {MIN_HISTORY_DAYS} without long gaps on"
+    text = f"usable days of history: {known}; a hidden load can be told from {MIN_HISTORY_DAYS} without long gaps on"
     return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("history", float(known), 0.0, text),))
 
 
