@@ -234,3 +234,15 @@ def test_the_receipt_is_signed_by_the_key_in_the_file(tmp_path: Path) -> None:
 
     assert keys[0] == keys[1]
     assert chain.key_id(keys[0])
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    """The gateway's installation has the verb but not the page's libraries."""
+    program = "import sys; sys.modules['uvicorn'] = None; from agent.cli import main; sys.exit(main(['collect']))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=15, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "flatwatt collect: the collector needs uvicorn, which is not installed: pip install 'flatwatt[collector]'\n"
+    )
