@@ -242,8 +242,8 @@ def fit_dedicated(buildings: list[Meter], train: set[str], rng: np.random.Genera
     label, trained, case = [], [], []
     no_factor = np.full((1, dedicated.DAYS), np.nan)
 
-    def look(hourly: Floats, weekend: NDArray[np.bool_], kind: str, is_train: bool) -> None:
-        values = dedicated.features(hourly[None], weekend, no_factor)
+    def look(hourly: Floats, kind: str, is_train: bool) -> None:
+        values = dedicated.features(hourly[None], no_factor)
         row = [float(values[name][0]) for name in values if name != "power_factor"]
         if np.isfinite(row).all():
             rows.append(row)
@@ -254,7 +254,7 @@ def fit_dedicated(buildings: list[Meter], train: set[str], rng: np.random.Genera
     for building in buildings:
         for day in range(370, 716, 28):
             part = slice(day, day + dedicated.DAYS)
-            look(building.hourly[part], building.weekend[part], "building", building.name.split("#")[0] in train)
+            look(building.hourly[part], "building", building.name.split("#")[0] in train)
     for i in range(400):
         for kind, rough, curtailed in (
             ("clean", False, False),
@@ -263,7 +263,7 @@ def fit_dedicated(buildings: list[Meter], train: set[str], rng: np.random.Genera
             ("rough, curtailed", True, True),
         ):
             hourly = farm(rng, 104, rough=rough, curtailed=curtailed)[-dedicated.DAYS :]
-            look(hourly, (np.arange(dedicated.DAYS) + i) % 7 >= 5, kind, i % 2 == 0)
+            look(hourly, kind, i % 2 == 0)
     x, y, is_trained = np.array(rows), np.array(label, dtype=float), np.array(trained)
     names = [name for name in dedicated.TEXTS if name != "power_factor"]
     toml, packed = fit(x[is_trained], y[is_trained], names, 5.0)

@@ -67,29 +67,9 @@ def shorth(power: Sequence[float]) -> float:
     return ratio(min(widths), mean(ordered))
 
 
-def weekend_to_workday(days: Sequence[Sequence[float]], weekend: Sequence[bool]) -> float:
-    """Mean of one kind of day over the mean of the other."""
-    kinds = {
-        kind: [hour for day, off in zip(days, weekend, strict=True) if off == kind for hour in day] for kind in (0, 1)
-    }
-    return ratio(mean(kinds[1]), mean(kinds[0]))
-
-
-def daily_range(days: Sequence[Sequence[float]]) -> float:
-    """Highest less lowest hour of the median day, over the mean; unknown if an hour is never known."""
-    day = [median(hour) for hour in zip(*days, strict=True)]
-    return NAN if any(map(math.isnan, day)) else ratio(max(day) - min(day), mean(h for d in days for h in d))
-
-
 def changes(series: Sequence[float]) -> list[float]:
     """Absolute differences of neighbours, where both are known."""
     return known(abs(b - a) for a, b in pairwise(series))
-
-
-def roughness(days: Sequence[Sequence[float]]) -> float:
-    """Mean change from hour to hour over the mean."""
-    series = [hour for day in days for hour in day]
-    return ratio(mean(changes(series)), mean(series))
 
 
 def noise_floor(power: Sequence[float]) -> float:

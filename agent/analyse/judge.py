@@ -70,7 +70,7 @@ class Judge:
         base_w = baseload(own_w)
         found, step = hidden.features(own_w, weekend)
         hidden_odds, hidden_parts = self._rules.hidden.weigh(found)
-        flat = dedicated.features(own_w, weekend, history.daily("power_factor", day))
+        flat = dedicated.features(own_w, history.daily("power_factor", day))
         dedicated_odds, dedicated_parts = dedicated.weigh(flat, self._rules)
         has_step = np.isfinite(found["lift_share"])
         first_day = history.first_day
