@@ -5,13 +5,14 @@ The rules of summing, in this one place:
 - **Mining adds up.** A gateway judges a meter by what the meters below it do not see
   (docs/decisions/0007), so each watt of mining is told once: a site's mining is the sum over its
   load meters. Summed p10 and p90 bound the sum from outside: wider than 80 %, never narrower.
-- **A site's load** is the sum of the latest mean power over its top-level load meters (a silent one
-  is stood for by the meters below it); its share is mining p50 over that load. A
-  generation meter (PV) is neither load nor miner.
+- **A site's load** is what it consumes: the latest mean power at its top-level load meters (a
+  silent one is stood for by the meters below it) and what generation meters below them feed in.
+  Its share is mining p50 over that load. A generation meter (PV) is no miner.
 - **load_kwh** over the stored period: register steps from day to day where both readings are
   there and none ran backwards (a reset, a new meter), else mean power x window x coverage. The
   first day has no reading before it and is always integrated.
-- **mining_kwh**: p50 x window over windows of good quality. A faulty window adds nothing.
+- **mining_kwh**: p50 x window over windows of good quality; a faulty window adds nothing. A start
+  is known only days later: from there to the alarm, the alarm's p50 counts, up to what was measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -207,7 +208,7 @@ def _meter(reader: Reader, gateway: str, meter: str, named: wire.MeterStatus | N
         mining_share=share(mining_w[1], active_power_w),
         since_s=row["since_s"] if row else None,
         load_kwh=load_wh(days) / 1000,
-        mining_kwh=sum(day["mining_wh"] for day in days) / 1000,
+        mining_kwh=(sum(day["mining_wh"] for day in days) + reader.mining_before_alarm_wh(gateway, meter)) / 1000,
         curve=_curve(reader, gateway, row) if row else [],
     )
 
@@ -275,14 +276,22 @@ def share(mining_w: float, load_w: float | None) -> float:
 
 
 def site_load(meters: Sequence[Meter]) -> float | None:
-    """Give the load at the top-level load meters, None where nothing is known of it."""
-    return _known_sum(_load_below(meter, meters, frozenset()) for meter in _top(meters))
+    """Give what the site consumes, None where nothing is known of it."""
+    bought = _known_sum(_load_below(meter, meters, frozenset()) for meter in _top(meters))
+    return None if bought is None else bought + _fed_in(meters)
 
 
 def site_mining(meters: Sequence[Meter]) -> Watts:
     """Give the mining of a site."""
     own = [meter.mining_w for meter in meters if meter.role == "load"]
     return sum(w[0] for w in own), sum(w[1] for w in own), sum(w[2] for w in own)
+
+
+def _fed_in(meters: Sequence[Meter]) -> float:
+    """Give what generation below the load meters supplies: they do not see it, and the site consumes it."""
+    loads = {meter.meter for meter in meters if meter.role == "load"}
+    inside = [meter for meter in meters if meter.role == "generation" and meter.parent in loads]
+    return sum(max(0.0, -(meter.active_power_w or 0.0)) for meter in inside)
 
 
 def _top(meters: Sequence[Meter]) -> list[Meter]:

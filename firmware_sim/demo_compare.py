@@ -8,6 +8,7 @@ from firmware_sim.truth import Truth, truth
 
 _NEAR_S = 2 * 86400  # how far the start found may lie from the true one
 _NEAR_SHARE = 0.05  # of the load
+_NEAR_ENERGY = 0.15  # of the true mining energy
 _WEEK_POINTS = 30  # the curve has 60 points over two weeks
 
 Json = dict[str, Any]
@@ -24,14 +25,14 @@ def compare(scenario: Scenario, fleet: Json, until_s: float) -> list[Json]:
     sums = {meter.id for meter in scenario.meters if meter.sum_of}
     rows = [_row(found.get(name), name, true) for name, true in meters.items() if name not in sums]
     total_w = sum(one["mining_w"][1] for one in fleet.get("sites", ()))
-    return [*rows, _site(total_w, site)]
+    return [*rows, _site(total_w, list(found.values()), site)]
 
 
 def _row(meter: Json | None, name: str, true: Truth) -> Json:
     if meter is None:
         return {"meter": name, "name": name, "found": _found("missing"), "truth": _true(true), "agrees": False}
     load_w = _mean(meter["curve"][-_WEEK_POINTS:])
-    found = _found(meter["verdict"], meter["mining_w"][1], load_w, meter["since_s"])
+    found = _found(meter["verdict"], meter["mining_w"][1], load_w, meter["mining_kwh"], meter["since_s"])
     return {
         "meter": name,
         "name": meter["name"],
@@ -46,13 +47,16 @@ def _mean(curve: list[float | None]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-def _found(verdict: str, mining_w: float = 0.0, load_w: float = 0.0, since_s: float | None = None) -> Json:
-    share = mining_w / load_w if load_w > 0 else 0.0
-    return {"verdict": verdict, "mining_w": mining_w, "share": min(1.0, share), "since_s": since_s}
+def _found(
+    verdict: str, mining_w: float = 0.0, load_w: float = 0.0, mining_kwh: float = 0.0, since_s: float | None = None
+) -> Json:
+    share = min(1.0, mining_w / load_w) if load_w > 0 else 0.0
+    return {"verdict": verdict, "mining_w": mining_w, "share": share, "mining_kwh": mining_kwh, "since_s": since_s}
 
 
 def _true(true: Truth) -> Json:
-    return {"mining_w": true.mining_w, "share": _share(true), "since_s": true.since_s}
+    share = _share(true)
+    return {"mining_w": true.mining_w, "share": share, "mining_kwh": true.mining_kwh, "since_s": true.since_s}
 
 
 def _share(true: Truth) -> float:
@@ -60,16 +64,24 @@ def _share(true: Truth) -> float:
 
 
 def _agrees(found: Json, true: Truth) -> bool:
-    """Hold who, since when and what share against the truth."""
+    """Hold who, since when, how much and what share against the truth."""
     if true.since_s is None or found["verdict"] != "mining":
         return true.since_s is None and found["verdict"] != "mining"
     near = found["since_s"] is not None and abs(found["since_s"] - true.since_s) <= _NEAR_S
-    return near and abs(found["share"] - _share(true)) <= _NEAR_SHARE
+    return near and _as_much(found, true)
 
 
-def _site(mining_w: float, true: Truth) -> Json:
-    found = _found("", mining_w, true.load_w)
-    agrees = abs(found["share"] - _share(true)) <= _NEAR_SHARE
+def _as_much(found: Json, true: Truth) -> bool:
+    energy = bool(abs(found["mining_kwh"] - true.mining_kwh) <= _NEAR_ENERGY * true.mining_kwh)
+    return energy and bool(abs(found["share"] - _share(true)) <= _NEAR_SHARE)
+
+
+def _site(mining_w: float, meters: list[Json], true: Truth) -> Json:
+    """Compare the site: what its meters mine, over what flows in from outside and from generation inside."""
+    bought_w = sum(_mean(meter["curve"][-_WEEK_POINTS:]) for meter in meters if meter["parent"] is None)
+    made_w = -sum(_mean(meter["curve"][-_WEEK_POINTS:]) for meter in meters if meter["role"] == "generation")
+    found = _found("", mining_w, bought_w + made_w, sum(meter["mining_kwh"] for meter in meters))
+    agrees = _as_much(found, true)
     return {
         "meter": "",
         "name": "the whole site",

@@ -105,25 +105,22 @@ def mines(meter: Json) -> bool:
 
 
 def closing(rows: list[Json]) -> Table:
-    """Draw what was found beside what was truly so."""
-    table = Table(title="Found, and (in brackets) what was truly so in the simulation", title_justify="left")
-    for column in ("meter", "verdict", "mining kW", "share", "since", "agrees"):
-        table.add_column(column, justify="right" if column in ("mining kW", "share") else "left")
+    """Draw what was found, and under each finding what was truly so in the simulation."""
+    table = Table(title="Found, and under it what was truly so in the simulation", title_justify="left")
+    for column in ("meter", "verdict", "mining kW", "share", "mining MWh", "since", "agrees"):
+        is_number = column in ("mining kW", "share", "mining MWh")
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         found, true = row["found"], row["truth"]
-        mining = bool(found["mining_w"] or true["mining_w"])
-        table.add_row(
-            row["name"],
-            Text(found["verdict"], style=_COLOURS.get(found["verdict"], "")),
-            f"{kilowatts(found['mining_w'])} ({kilowatts(true['mining_w'])})" if mining else "",
-            f"{found['share']:.0%} ({true['share']:.0%})" if mining else "",
-            _since(found["since_s"], true["since_s"]),
-            Text("yes", style="green") if row["agrees"] else Text("NO", style="bold red"),
-        )
+        verdict = Text(found["verdict"], style=_COLOURS.get(found["verdict"], ""))
+        agrees = Text("yes", style="green") if row["agrees"] else Text("NO", style="bold red")
+        table.add_row(row["name"], verdict, *_amounts(found), agrees)
+        if found["mining_w"] or true["mining_w"]:
+            table.add_row("  in truth", "", *_amounts(true), style="dim")
     return table
 
 
-def _since(found_s: float | None, true_s: float | None) -> str:
-    if found_s is None and true_s is None:
-        return ""
-    return f"{day(found_s) or '-'} ({day(true_s) or '-'})"
+def _amounts(side: Json) -> tuple[str, str, str, str]:
+    if not side["mining_w"]:
+        return "", "", "", ""
+    return kilowatts(side["mining_w"]), percent(side["share"]), kilowatts(side["mining_kwh"]), day(side["since_s"])

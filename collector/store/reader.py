@@ -28,6 +28,16 @@ _SERIES = f"""
     FROM summary WHERE gateway = :gateway AND meter = :meter AND start_s >= :from_s AND start_s < :to_s
     GROUP BY bucket_s ORDER BY bucket_s
 """  # noqa: S608 - built of constants
+_BEFORE_ALARM = """
+    SELECT coalesce(sum(wh), 0.0) AS wh FROM (
+        SELECT max(min(alarm.mining_p50_w, max(active_power_w, 0.0))) * window_s / 3600.0 AS wh
+        FROM alarm JOIN summary USING (gateway, meter)
+        WHERE gateway = ? AND meter = ? AND alarm.state = 'raised'
+              AND start_s >= alarm.since_s AND start_s < alarm.raised_s
+              AND summary.mining_p50_w = 0 AND quality = 'G' AND active_power_w IS NOT NULL
+        GROUP BY start_s
+    )
+"""
 
 
 class Reader:
@@ -63,6 +73,11 @@ class Reader:
     def days(self, gateway: str, meter: str) -> list[Row]:
         """Give the sums of each day of a meter, in order."""
         return self._all("SELECT * FROM meter_day WHERE gateway = ? AND meter = ? ORDER BY day_s", (gateway, meter))
+
+    def mining_before_alarm_wh(self, gateway: str, meter: str) -> float:
+        """Give the mining energy from the start that an alarm named until it was raised, which no summary knew then."""
+        wh: float = self._all(_BEFORE_ALARM, (gateway, meter))[0]["wh"]
+        return wh
 
     def curve(self, gateway: str, meter: str, from_s: int, step_s: int) -> list[Row]:
         """Give ``place`` and the mean ``active_power_w`` of each step since ``from_s`` that has a window."""

@@ -86,6 +86,8 @@ class FakeGateway:
         time_s: int = START_S,
         alarm: str = "a1",
         text: str = "the night load rose by 42 kW and stayed",
+        raised_s: int = START_S,
+        since_s: int = START_S - 86_400,
     ) -> Sent:
         """Give the next record: an alarm."""
         self.seq += 1
@@ -99,12 +101,12 @@ class FakeGateway:
                 alarm=alarm,
                 state="cleared" if state == "cleared" else "updated" if state == "updated" else "raised",
                 time_s=time_s,
-                raised_s=START_S,
+                raised_s=raised_s,
                 verdict="mining",
                 score=0.97,
                 mining_w=(38_000.0, 42_000.0, 46_000.0),
                 mining_share=0.35,
-                since_s=START_S - 86_400,
+                since_s=since_s,
                 reasons=[
                     wire.Reason("baseload_step", 42_000.0, 3.1, text),
                     wire.Reason("persistence", 9.0, 1.2, "kept for 9 days"),

@@ -38,7 +38,8 @@ def test_loads_are_taken_at_the_top_and_mining_adds_up(desk: Desk) -> None:
 
     (site,) = seen(desk).sites
 
-    assert (site.load_w, site.mining_w, site.mining_share) == (100_000.0, (45_000.0, 50_000.0, 55_000.0), 0.5)
+    assert (site.load_w, site.mining_w) == (130_000.0, (45_000.0, 50_000.0, 55_000.0))  # 100 bought, 30 from the roof
+    assert site.mining_share == pytest.approx(50 / 130)
     assert [meter.meter for meter in site.meters] == ["lab", "main", "pv"]
 
 
@@ -75,6 +76,24 @@ def test_a_faulty_window_adds_no_mining_energy(desk: Desk) -> None:
 
     assert site.meters[0].mining_kwh == 42.0 / 4
     assert site.meters[0].load_kwh == 50.0 / 2
+
+
+def test_mining_energy_counts_from_the_start_that_the_alarm_named(desk: Desk) -> None:
+    """What nobody knew before the alarm is counted with it: never more than was measured, each window once."""
+    gateway = FakeGateway()
+    desk.commit(
+        gateway.summary(window=0, watts=50_000.0),  # before the start
+        gateway.summary(window=1, watts=50_000.0),
+        gateway.summary(window=2, watts=10_000.0),  # the farm cannot have drawn more than this
+        gateway.summary(window=3, watts=50_000.0, quality="T"),
+        gateway.summary(window=4, watts=50_000.0, mining_w=MINING),
+        *(
+            gateway.alarm(alarm=alarm, state="raised", since_s=START_S + WINDOW_S, raised_s=START_S + 5 * WINDOW_S)
+            for alarm in ("aaaaaaaaaaaa", "bbbbbbbbbbbb")
+        ),
+    )
+
+    assert seen(desk).sites[0].meters[0].mining_kwh == (42.0 + 10.0 + 42.0) / 4
 
 
 def test_energy_comes_from_the_register_where_it_can(desk: Desk) -> None:
