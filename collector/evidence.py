@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from collector import fleet
+from collector.state import FindingState
 from collector.store.reader import Reader
 
 STREAMS, REJECTED, EVENTS = 200, 50, 100  # what a list shows at most
@@ -47,7 +48,7 @@ class EventState:
 class Evidence:
     """The whole of ``/api/evidence``. ``rejected_count`` counts all that ever were; the list holds the newest."""
 
-    findings: list[fleet.FindingState]
+    findings: list[FindingState]
     streams: list[StreamState]
     rejected_count: int
     rejected: list[Rejected]

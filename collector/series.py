@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from collector import fleet
+from collector.state import AlarmState, Meter
 from collector.store.reader import Reader, Row, verdict_of_rank
 
 POINTS = 2000  # more than a chart has pixels
@@ -22,7 +23,7 @@ class Series:
     gateway: str
     meter: str
     site: str
-    state: fleet.Meter
+    state: Meter
     first_s: int
     last_s: int
     window_s: int
@@ -36,7 +37,7 @@ class Series:
     mining_p90_w: Numbers
     coverage: Numbers
     verdict: list[str | None]
-    alarms: list[fleet.AlarmState]
+    alarms: list[AlarmState]
 
 
 def meter(reader: Reader, gateway: str, name: str, from_s: int | None, to_s: int | None) -> Series | None:
@@ -49,7 +50,7 @@ def meter(reader: Reader, gateway: str, name: str, from_s: int | None, to_s: int
     site, state = found
     window_s, last_s = newest["window_s"], newest["start_s"] + newest["window_s"]
     begin = first_s if from_s is None else min(max(first_s, from_s - from_s % window_s), last_s)
-    end = last_s if to_s is None else min(last_s, to_s)
+    end = last_s if to_s is None else max(begin, min(last_s, to_s))
     step_s = window_s * max(1, -(-(end - begin) // (POINTS * window_s)))
     rows = {row["bucket_s"]: row for row in reader.series(gateway, name, begin, end, step_s)}
     grid = list(range(begin, end, step_s))

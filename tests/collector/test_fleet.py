@@ -3,8 +3,9 @@
 import pytest
 
 from agent.deliver import wire
-from collector.fleet import Fleet, fleet
+from collector.fleet import fleet
 from collector.series import Series, meter
+from collector.state import Fleet
 from collector.store.reader import reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import START_S, WINDOW_S, FakeGateway, named
