@@ -5,6 +5,8 @@
     FlatwattError             an operator reads it: what, where, why, next step
     ├── InputError            a file or an argument is wrong (exit code 2); carries every complaint at once
     ├── BusError              one Modbus request got no usable answer; counted by reason, never fatal
+    │   └── BusDownError      the bus itself cannot be opened, so no meter on it can answer
+    ├── LinkError             the connection to the broker failed; never fatal (agent/deliver/publisher_link.py)
     └── EvidenceError         the spool, the history or a chain is damaged or contradicts itself
 
 A library's exceptions are translated into these once, at the seam where the library is used.
@@ -61,6 +63,13 @@ class BusError(FlatwattError):
         super().__init__(text)
         self.reason = reason
         self.code = code
+
+
+class BusDownError(BusError):
+    """The bus itself cannot be opened, so no meter on it can answer."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(BusReason.DISCONNECTED, text)
 
 
 class EvidenceError(FlatwattError):

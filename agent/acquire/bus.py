@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from agent.errors import BusError, BusReason, InputError
+from agent.errors import InputError
 from agent.records import ReadRequest
 
 _MODBUS_PORT = 502  # assigned by IANA
@@ -31,13 +31,6 @@ class Bus(Protocol):
 
     async def close(self) -> None:
         """Let go of the line; a request under way ends as disconnected."""
-
-
-class BusDownError(BusError):
-    """The bus itself cannot be opened, so no meter on it can answer."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(BusReason.DISCONNECTED, text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

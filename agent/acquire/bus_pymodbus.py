@@ -21,11 +21,11 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
 
-from agent.acquire.bus import BusDownError, SerialAddress, TcpAddress
+from agent.acquire.bus import SerialAddress, TcpAddress
 from agent.acquire.bus_answers import SHORTEST_RTU, find_rtu, find_tcp, in_step, unanswered
 from agent.acquire.bus_silence import Silence
 from agent.acquire.line import line_of
-from agent.errors import BusError, BusReason
+from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # a failed read is data, counted by the poller

@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 
 from agent.acquire import bus_pymodbus
-from agent.acquire.bus import Bus, BusDownError, open_bus
-from agent.errors import BusError, BusReason
+from agent.acquire.bus import Bus, open_bus
+from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest
 from tests.agent.acquire.hostile import (
     Act,
