@@ -41,14 +41,14 @@ class Register:
     function: int  # 3 holding, 4 input
     address: int  # zero-based, as on the wire
     dtype: str  # u16 i16 u32 i32 u64 i64 f32 f64
-    order: str  # byte order by picture: AB, BA, ABCD, CDAB, BADC, DCBA, ABCDEFGH, GHEFCDAB
+    order: str  # byte order by picture: AB, BA, ABCD, CDAB, BADC, DCBA, ABCDEFGH, GHEFCDAB, BADCFEHG, HGFEDCBA
     scale: float
     tier: Tier
     parameter: bool
     absent: tuple[int, ...]  # raw bit patterns (unsigned, after reordering) that mean "not available"
     multiply_by: tuple[str, ...]
     exponent_from: str  # "" where there is none
-    verified: str  # "2 sources", "1 source", "manual"
+    verified: str  # "2 sources", "1 source"
 
     @property
     def count(self) -> int:
@@ -73,8 +73,8 @@ class MeterProfile:
     min_gap_ms: float  # silence between a reply and the next request
     min_timeout_ms: float  # a reply may take this long
     baud: int  # default of the meter, 0 where it is unknown or has no serial port
-    parity: str  # N, E, O
-    stopbits: int
+    parity: str  # N, E, O; "" where it is unknown
+    stopbits: int  # 0 where it is unknown
     identity: Mapping[str, tuple[float, ...]]  # quantity -> values that identify the model
     digest: str  # SHA-256 of the file, first 16 hex digits
 
@@ -102,7 +102,8 @@ class ReadRequest:
 class Sample:
     """One poll of one meter.
 
-    ``time_s`` is the tick that asked, the same for all meters. ``status`` is ``"ok"``, a bus
+    ``time_s`` is the tick that asked, the same for all meters. ``status`` tells of the active
+    power: ``"ok"``, ``"range"`` where it was read and lies outside its plausible range, a bus
     reason, or ``"backoff"`` where a silent meter was not asked. ``values`` holds what was asked
     for; a quantity without a usable answer is NaN.
     """

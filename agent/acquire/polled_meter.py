@@ -6,14 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from agent.acquire.backoff import Backoff
-from agent.acquire.bus import Bus, BusDownError
+from agent.acquire.bus import Bus
 from agent.acquire.codec import decode, referred
 from agent.acquire.poll_statistics import Tally
-from agent.errors import BusError, BusReason
+from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest, Sample, Tier
 
 _IDENTITY_PERIOD_S = 3600.0  # a meter that was swapped is noticed within the hour
+_MISSED_S = 60.0  # a tier without an answer takes the powers of its poll with it: that may cost one a minute
 _POWER = "active_power_w"  # what a sample is for: with it the status is ok
+_RANGE = "range"  # status of a sample whose active power was read and is impossible
 
 _RETRIED = frozenset({BusReason.GARBAGE, BusReason.DISCONNECTED})  # noise and a connection that idled out pass at once
 _ANSWERS = frozenset({BusReason.EXCEPTION, BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION})  # the meter is there
@@ -43,6 +45,7 @@ class PolledMeter:
         self._retries = retries
         self._period_s = {Tier.SLOW: slow_period_s, Tier.IDENTITY: _IDENTITY_PERIOD_S}
         self._read_s: dict[Tier, float] = {}  # the tick at which a tier was last read in full
+        self._missed_s: dict[Tier, float] = {}  # the tick at which a tier was last asked for in vain
         self._planned: dict[frozenset[Tier], tuple[ReadRequest, ...]] = {}
         self._parameters: dict[str, float] = {}
         self._referred = referred(register for request in plan.requests(tuple(Tier)) for register in request.registers)
@@ -54,28 +57,33 @@ class PolledMeter:
     async def poll(self, bus: Bus, tick_s: float) -> Sample:
         """Read the tiers that are due, one request after the other; a block that fails leaves the others.
 
-        The status is ``ok`` if the active power was read (or nothing failed), else the reason of the
-        first failure.
+        The status is ``range`` where the active power was read and is impossible, ``ok`` where it
+        was read (or nothing failed), else the reason of the first failure.
         """
         tiers = self._due(tick_s)
         requests = self._requests(tiers)
         self.tally.polls += 1
         answers, errors = await self._ask(bus, requests)
         self._settle(tick_s, tiers, requests, answers, errors)
-        values = _nothing(requests) | self._decode(requests, answers)
+        values, out_of_range = self._decode(requests, answers)
+        self.tally.out_of_range += len(out_of_range)
         power_read = any(_carries(requests[index], _POWER) for index in answers)
         first_error = next(iter(errors.values()), None)
-        status = "ok" if first_error is None or power_read else first_error.reason.value
-        return Sample(self.id, tick_s, status, values)
+        if _POWER in out_of_range:
+            status = _RANGE
+        else:
+            status = "ok" if first_error is None or power_read else first_error.reason.value
+        return Sample(self.id, tick_s, status, _nothing(requests) | values)
 
     def _due(self, tick_s: float) -> frozenset[Tier]:
-        """Give the tiers to read: a slow one in each of its periods once, and until it succeeds."""
+        """Give the tiers to read: a slow one in each of its periods once, and each minute until it succeeds."""
         late = (
             tier
             for tier, period_s in self._period_s.items()
             if tier not in self._read_s or self._read_s[tier] // period_s != tick_s // period_s
         )
-        return frozenset({Tier.FAST, *late})
+        missed = {tier for tier, missed_s in self._missed_s.items() if missed_s <= tick_s < missed_s + _MISSED_S}
+        return frozenset({Tier.FAST, *late} - missed)
 
     def _requests(self, tiers: frozenset[Tier]) -> tuple[ReadRequest, ...]:
         if tiers not in self._planned:
@@ -130,21 +138,27 @@ class PolledMeter:
         }
         self._read_s |= dict.fromkeys(tiers - open_tiers, tick_s)
         self.bus_down = any(isinstance(error, BusDownError) for error in errors.values())
+        if not self.bus_down:
+            missed = {register.tier for index in errors.keys() - refused for register in requests[index].registers}
+            self._missed_s |= dict.fromkeys(missed - {Tier.FAST}, tick_s)
         if answers or any(map(_is_answer, errors.values())):
             self.backoff.succeeded()
         elif errors and not self.bus_down:
             self.backoff.failed(tick_s)
 
-    def _decode(self, requests: tuple[ReadRequest, ...], answers: Mapping[int, tuple[int, ...]]) -> dict[str, float]:
-        """Decode what was read, blocks with parameters first: other blocks need them."""
+    def _decode(
+        self, requests: tuple[ReadRequest, ...], answers: Mapping[int, tuple[int, ...]]
+    ) -> tuple[dict[str, float], list[str]]:
+        """Decode what was read, blocks with parameters first: other blocks need them; name what is impossible."""
         values: dict[str, float] = {}
+        out_of_range: list[str] = []
         for index in sorted(answers, key=lambda index: not self._gives_parameters(requests[index])):
             decoded = decode(requests[index], answers[index], self._parameters)
-            self.tally.out_of_range += len(decoded.out_of_range)
+            out_of_range += decoded.out_of_range
             self._parameters |= {name: decoded.values[name] for name in self._referred & decoded.values.keys()}
             values |= decoded.values
         own = {register.name for request in requests for register in request.registers if register.parameter}
-        return {name: value for name, value in values.items() if name not in own}
+        return {name: value for name, value in values.items() if name not in own}, out_of_range
 
     def _gives_parameters(self, request: ReadRequest) -> bool:
         return any(register.name in self._referred for register in request.registers)

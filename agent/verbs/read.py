@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 HELP = "read a meter once and show its values"
 
+_POWER = "active_power_w"
 _NEXT_STEPS = {
     "timeout": "check power, wiring (A and B swapped?), unit id, baud and parity, or allow a longer --timeout",
     "exception": "check the unit id, and that the profile fits the model",
-    "garbage": "check baud and parity, the termination of the line, and that no other master polls it",
+    "garbage": "check the address; on a line, baud, parity and termination, and that no other master polls it",
+    "range": "check that the profile fits the model, and its byte order",
     "wrong_unit": "check that no two meters have the same unit id",
     "wrong_function": "check that no other master polls the line",
     "wrong_length": "check that the profile fits the model",
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         _write_json(profile, args.unit, sample)
     elif sample.status == "ok":
         _write_table(profile, args.unit, sample, statistics)
-    if sample.status != "ok":
+    if sample.status != "ok" or math.isnan(sample.values.get(_POWER, math.nan)):
         raise FlatwattError(_complaint(args.url, args.unit, profile, sample, statistics))
     return 0
 
@@ -139,6 +141,12 @@ def _shown(value: float) -> str:
 
 def _complaint(url: str, unit: int, profile: "MeterProfile", sample: "Sample", statistics: "MeterStatistics") -> str:
     """Say what, where, why, and the next step."""
-    next_step = _NEXT_STEPS.get(sample.status)
-    why = f"{statistics.last_error}; {next_step}" if next_step else statistics.last_error
+    if sample.status == "range":
+        why = "what it says is impossible"
+    elif sample.status == "ok":
+        why = 'it answers "not available", or its profile knows no such register'
+    else:
+        why = statistics.last_error
+    if next_step := _NEXT_STEPS.get(sample.status):
+        why = f"{why}; {next_step}"
     return f"unit {unit} ({profile.name}) at {url} gave no active power: {why}"

@@ -10,13 +10,14 @@ from random import Random
 import pytest
 
 from agent.acquire.backoff import Backoff
-from agent.acquire.bus import Bus, BusDownError, open_bus
+from agent.acquire.bus import Bus, open_bus
 from agent.acquire.fake_bus import FakeBus
 from agent.acquire.polled_meter import MeterPlan
 from agent.acquire.poller import BusPlan, Poller
-from agent.errors import BusError, BusReason
+from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest, Register, Sample, Tier
 from tests.agent.acquire.hostile import late, request, silent, tcp_meter
+from tests.broker import free_port
 
 START_S = 6_000_000.0  # a multiple of a minute, not of an hour
 
@@ -120,6 +121,30 @@ async def test_slow_tier_that_failed_is_read_at_the_next_tick() -> None:
     assert ENERGY not in quiet.values
 
 
+async def test_tier_that_is_never_answered_costs_one_request_a_minute() -> None:
+    """Also where one request covers it and the active power, which is then read without it."""
+    both = tuple(register(name, tier=TIERS[name]) for name in (POWER, SERIAL))
+    asked: list[Collection[Tier]] = []
+
+    def requests(tiers: Collection[Tier]) -> tuple[ReadRequest, ...]:
+        covered = tuple(entry for entry in both if entry.tier in tiers)
+        return (request(0, 21 if len(covered) > 1 else 1, unit=1, registers=covered),)
+
+    class Deaf(FakeBus):
+        async def read(self, wanted: ReadRequest) -> tuple[int, ...]:
+            asked.append([entry.tier for entry in wanted.registers])
+            if wanted.count > 1:
+                raise BusError(BusReason.TIMEOUT, "no answer")
+            return await super().read(wanted)
+
+    poller = poller_of((Deaf(holding(1)), [MeterPlan(id="m", requests=requests)]))
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(180)]
+
+    assert sum(Tier.IDENTITY in tiers for tiers in asked) == 3
+    assert sum(sample.values.get(POWER) == 1000.0 for sample in samples) >= 180 - 3 * 2
+
+
 async def test_refused_tier_is_not_asked_again_before_its_time() -> None:
     """A register that the meter does not have costs one request a period, not one a tick."""
     bus = FakeBus({key: word for key, word in holding(1).items() if key[2] != ADDRESSES[ENERGY]})
@@ -170,6 +195,19 @@ async def test_implausible_value_is_nan_and_counted() -> None:
 
     assert sample.status == "ok"
     assert math.isnan(sample.values[FREQUENCY])
+    assert poller.statistics().meters["m"].out_of_range == 1
+
+
+async def test_impossible_power_has_a_status_of_its_own() -> None:
+    """A wrong word order is told from a meter that is silent, also where another block failed."""
+    power = register(POWER, scale=1e6)
+    bus = FakeBus({(1, 3, ADDRESSES[POWER]): 60_000})
+    poller = poller_of((bus, [meter("m", 1, [power, register(FREQUENCY)])]))
+
+    (sample,) = await poller.poll(START_S, None)
+
+    assert sample.status == "range"
+    assert math.isnan(sample.values[POWER])
     assert poller.statistics().meters["m"].out_of_range == 1
 
 
@@ -361,7 +399,7 @@ async def test_unreachable_host_stops_nobody() -> None:
     """A host that does not answer costs its own bus the time-out, and the other bus nothing."""
     async with tcp_meter() as line:
         poller = poller_of(
-            (open_bus("tcp://127.0.0.1:1", 0.2), [meter("gone", 1)]),
+            (open_bus(f"tcp://127.0.0.1:{free_port()}", 0.2), [meter("gone", 1)]),
             (open_bus(line.url, 0.2), [meter("here", 7)]),
         )
         started_s = time.monotonic()
