@@ -23,6 +23,7 @@ from collector.web.app import application
 from collector.web.hub import Hub
 
 END_S = 1  # what requests under way may take at the end
+PAGES = 400  # open connections at most: the usual 1024 descriptors must leave some to the broker and the database
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ def _server(app: ASGIApp) -> _Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            limit_concurrency=PAGES,
             timeout_graceful_shutdown=END_S,
         )
     )

@@ -37,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
             f"the collector needs {error.name}, which is not installed: pip install 'flatwatt[collector]'"
         ) from None
     host, port = _address(args.http)
+    database = _file(args.db)
     return serve(
         Settings(
             mqtt=args.mqtt,
-            database=args.db,
-            key_file=args.key or args.db.with_suffix(".key"),
+            database=database,
+            key_file=args.key or database.with_suffix(".key"),
             host=host,
             port=port,
             username=args.username,
@@ -66,10 +67,20 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _file(path: Path) -> Path:
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"--db: {path}: is no file; expected a database or a new name, for example {path}/collector.db"
+        )
+    return path
+
+
 def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
         return file.read_text().partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--password-file: {file}: {error}") from None
+    except OSError as error:
+        raise InputError(f"--password-file: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--password-file: {file}: is no UTF-8 text") from None

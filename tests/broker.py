@@ -101,13 +101,13 @@ def mosquitto(folder: Path, *settings: str, port: int | None = None) -> Iterator
 
 
 @contextlib.contextmanager
-def amqtt(folder: Path, *, port: int | None = None) -> Iterator[Broker]:
-    """Run an amqtt, which speaks MQTT 3.1.1 only."""
+def amqtt(folder: Path, *plugins: str, port: int | None = None) -> Iterator[Broker]:
+    """Run an amqtt, which speaks MQTT 3.1.1 only; ``plugins`` are more entries of its config."""
     port = port or free_port()
     config = folder / f"amqtt-{port}.yaml"
+    entries = ("amqtt.plugins.authentication.AnonymousAuthPlugin: {allow_anonymous: true}", *plugins)
     config.write_text(
-        f"listeners: {{default: {{type: tcp, bind: '127.0.0.1:{port}'}}}}\n"
-        "plugins: {amqtt.plugins.authentication.AnonymousAuthPlugin: {allow_anonymous: true}}\n"
+        f"listeners: {{default: {{type: tcp, bind: '127.0.0.1:{port}'}}}}\nplugins: {{{', '.join(entries)}}}\n"
     )
     program = Path(sys.executable).with_name("amqtt")
     broker = Broker((program, "-c", config), port, config.with_suffix(".log"))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from agent.deliver import wire
-from agent.errors import EvidenceError, FlatwattError
+from agent.errors import EvidenceError
 from collector.ingest import verify
 from collector.ingest.receipts import Signer
 from collector.ingest.subscriber import Delivery
@@ -52,7 +52,7 @@ class Intake:
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()  # None: a new connection
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.failure: FlatwattError | None = None
+        self.failure: Exception | None = None
 
     def received(self, delivery: Delivery) -> None:
         """Take one message."""
@@ -78,7 +78,7 @@ class Intake:
         try:
             while not self._stopping.is_set():
                 self._serve(self._gather(), publish)
-        except FlatwattError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for `ended` raises it in the main thread
             self.failure = error
         finally:
             self._ended()

@@ -7,7 +7,6 @@ cannot acknowledge anything on a new one, and receipts that were under way are n
 
 import logging
 import random
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -27,11 +26,12 @@ from agent.errors import InputError
 KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
 SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
 RECEIVE_MAXIMUM = 500  # unacknowledged messages that the broker may have under way: one commit's worth
+PACKET_MOST = 2**20  # bytes, four times the largest message: a broker drops what would only fill our memory
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
 ANSWER_S = 2.0  # brokers answer in milliseconds, or (amqtt, to MQTT 5) not at all; a slow one gets 3.1.1
 TOPICS = f"{wire.ROOT}/+/up/#"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-REFUSED_VERSION = "Unsupported protocol version"
+REFUSED_VERSION, PROTOCOL_ERROR = "Unsupported protocol version", "Protocol error"  # as paho names reasons
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def parse_url(url: str) -> tuple[str, int, bool]:
 class Subscriber:
     """A connection to the broker that comes back by itself.
 
-    ``received`` is called for each message and ``connected`` once per connection, both from
-    this object's own thread.
+    ``received`` is called for each message and ``connected`` once per connection, as soon as it is
+    subscribed; both from this object's own thread.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Subscriber:
         self._answered = threading.Event()  # this connection got its CONNACK, whatever it says
         self._over = threading.Event()  # this connection ended
         self._accepted = False  # its CONNACK let us in
-        self._refused = False  # its CONNACK kept us out, for another reason than the version
+        self._refused = False  # it kept us out, or from subscribing, for another reason than the version
         self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -165,6 +165,7 @@ class Subscriber:
         )
         client.connect_timeout = 5.0
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         if self._access.username is not None:
@@ -181,17 +182,32 @@ class Subscriber:
         if self._refused:
             self._report(f"broker {self._access.url} refuses the connection: {reason}; see --username, --cert-file")
         if self._accepted:
-            self._reported = ""
             client.subscribe(TOPICS, qos=1)
-            _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
-            self._connected()
         self._answered.set()
+
+    def _on_subscribe(
+        self, client: mqtt.Client, _data: object, _mid: int, reasons: list[ReasonCode], _props: object
+    ) -> None:
+        """Only now does the broker keep for us what is published."""
+        if reasons[0].is_failure:
+            self._accepted, self._refused = False, True
+            self._report(
+                f"broker {self._access.url} refuses to let us read {TOPICS}: {reasons[0]}; see its access rules"
+            )
+            client.disconnect()
+            return
+        self._reported = ""
+        _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
+        self._connected()
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
     ) -> None:
         if self._accepted and not self._stopping.is_set():
             self._report(f"connection to broker {self._access.url} lost ({reason}); connecting again")
+        if self._accepted and str(reason) == PROTOCOL_ERROR:
+            # A property of somebody's message that paho cannot read would come again and again; 3.1.1 has none.
+            self._version = MQTTProtocolVersion.MQTTv311
         self._answered.set()
         self._over.set()
 
@@ -217,6 +233,7 @@ def _session() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho types it half
     properties.SessionExpiryInterval = SESSION_S
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    properties.MaximumPacketSize = PACKET_MOST
     return properties
 
 
@@ -225,13 +242,13 @@ def _tls_context(access: BrokerAccess) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(access.ca_file) if access.ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if access.cert_file:
-            context.load_cert_chain(access.cert_file, access.key_file)
+            context.load_cert_chain(access.cert_file, access.key_file, password="")  # else OpenSSL asks the terminal
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise InputError(f"--ca-file, --cert-file, --tls-key-file: {_why(error)}") from None
     return context
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, socket.gaierror | ssl.SSLError) or not isinstance(error, OSError):
+    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
         return str(error)
     return error.strerror or str(error) or type(error).__name__

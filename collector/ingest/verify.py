@@ -14,8 +14,9 @@ from agent.deliver import chain, wire
 from agent.errors import EvidenceError
 from collector.store.ledger import Finding, Stream
 
-PAYLOAD_BYTES = 65_536  # a summary has 400, a status of 100 meters 20,000
-INTEGER_MOST = 2**53  # what JSON readers agree on; and SQLite's integers end at 2**63
+PAYLOAD_BYTES = 262_144  # as deploy/mosquitto.conf: a summary has 400, a status of 100 meters 20,000
+NUMBER_MOST = 2**53  # the integers that JSON readers agree on; and sums of floats must stay finite
+TIME_MOST_S = 253_402_300_799  # the end of the year 9999: a page cannot show a later one
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +103,9 @@ def _check_numbers(message: wire.Record | wire.Status) -> None:
     """Keep numbers out that no column and no other reader of JSON can hold."""
     for name in message.__struct_fields__:
         value = getattr(message, name)
-        if isinstance(value, int) and abs(value) >= INTEGER_MOST:
+        numbers = [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, int | float)]
+        low, high = (0, TIME_MOST_S) if name.endswith("_s") else (-NUMBER_MOST, NUMBER_MOST)
+        if not all(low <= one <= high for one in numbers):
             raise EvidenceError(f"{name} is {value}: out of range")
     if not isinstance(message, wire.Status) and message.seq < 1:
         raise EvidenceError(f"seq is {message.seq}; the first record has 1")

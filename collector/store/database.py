@@ -72,15 +72,19 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file beside the database: two collectors on one file would fight over sequence and session."""
-    lock = path.with_name(f"{path.name}.lock")
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise FlatwattError(f"{path}: cannot be created here ({error.strerror}); name another file with --db") from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor, path)
         yield
-    except BlockingIOError:
-        raise FlatwattError(f"{path}: another collector writes it; stop that one or name another --db") from None
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FlatwattError(f"{path}: another collector writes it; stop that one or name another --db") from None

@@ -36,12 +36,12 @@ def until(look: Callable[[], T], wanted: Callable[[T], bool]) -> T:
 class Collector:
     """A collector process with its page on a free port."""
 
-    def __init__(self, folder: Path, mqtt_url: str) -> None:
+    def __init__(self, folder: Path, mqtt_url: str, *options: str) -> None:
         self.database = folder / "collector.db"
         self.log = folder / "collector.log"
         self._command = [
             sys.executable, "-m", "agent.cli", "collect", "--mqtt", mqtt_url, "--db", str(self.database),
-            "--http", "127.0.0.1:0",
+            "--http", "127.0.0.1:0", *options,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         self.page = ""
@@ -54,6 +54,20 @@ class Collector:
         address = until(lambda: re.search(r"page: (http://[^ ]+/)", self.log.read_text()), bool)
         assert address
         self.page = address[1]
+
+    @property
+    def pid(self) -> int:
+        """The process id; it must be running."""
+        assert self._process
+        return self._process.pid
+
+    def says(self, text: str, times: int = 1) -> str:
+        """Wait until its log holds this text so many times; gives the log."""
+        return until(self.log.read_text, lambda log: log.count(text) >= times)
+
+    def hears(self, times: int = 1) -> None:
+        """Wait until the broker keeps for it what is published: before, nobody resends what a test publishes."""
+        self.says("subscribed", times)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and give its exit code."""
@@ -68,9 +82,9 @@ class Collector:
 
 
 @contextmanager
-def collector(folder: Path, mqtt_url: str) -> Iterator[Collector]:
+def collector(folder: Path, mqtt_url: str, *options: str) -> Iterator[Collector]:
     """Run a collector."""
-    process = Collector(folder, mqtt_url)
+    process = Collector(folder, mqtt_url, *options)
     process.start()
     try:
         yield process

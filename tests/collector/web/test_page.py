@@ -75,6 +75,8 @@ def test_the_api_answers_in_the_agreed_form(served: Collector) -> None:
         ("/api/meter/campus-01/feeder-1?from_s=x", 400),
         ("/api/meter/campus-01/feeder-1?from_s=-99999999999999999999", 200),
         ("/api/meter/campus-01/feeder-1?from_s=99999999999999999999", 200),
+        ("/api/meter/campus-01/feeder-1?to_s=-99999999999999999999", 200),
+        ("/api/meter/campus-01/feeder-1?to_s=99999999999999999999", 200),
         ("/static/../app.py", 404),
         ("/static/%2e%2e/app.py", 404),
         ("/nothing", 404),
