@@ -13,7 +13,7 @@ from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number,
 SITE_KINDS = ("office", "campus", "industry", "data_centre", "telecom", "public", "mining", "other")
 ROLES = ("load", "generation")
 DECLARED = ("data_hall", "telecom", "mining", "lighting", "process")
-_DAY_S = 86400
+_HOUR_S = 3600
 
 
 def _identifier(longest: int) -> Rule:
@@ -83,7 +83,7 @@ SITE = (Field("name", text), Field("kind", one_of(*SITE_KINDS)))
 POLL = (
     Field("period_s", number(0.1, 3600, expected="seconds, from 0.1 to 3600"), default=1.0),
     Field("slow_period_s", number(0.1, 86400, expected="seconds, from 0.1 to 86400"), default=60.0),
-    Field("window_s", whole(1, _DAY_S), default=900),
+    Field("window_s", whole(1, _HOUR_S), default=900),
 )
 
 BUS = (
@@ -133,10 +133,10 @@ def meter_fields(folder: Path) -> tuple[Field, ...]:
 
 
 def check_poll(check: Check, poll: dict[str, Any]) -> None:
-    """Check that windows tile the day and that every period is a whole number of ticks."""
+    """Check that windows tile the hour, as the history needs, and that every period is a whole number of ticks."""
     period_s = poll["period_s"]
-    if _DAY_S % poll["window_s"]:
-        check.complain(("poll", "window_s"), f"{poll['window_s']} does not divide a day; take 60, 300, 900 or 3600")
+    if _HOUR_S % poll["window_s"]:
+        check.complain(("poll", "window_s"), f"{poll['window_s']} does not divide an hour; take 60, 300, 900 or 3600")
     for key in ("slow_period_s", "window_s"):
         count = poll[key] / period_s
         if round(count) < 1 or abs(count - round(count)) > 1e-6:  # 1e-6 of a period is rounding, not intent
