@@ -54,9 +54,12 @@ def read_toml(path: Path) -> TomlSource:
         raise _refused(path, 1, "file", f"cannot be read: {error.strerror}; check its name and permissions") from None
     try:
         data = tomllib.loads(text)
+        lines = _Scanner(text.replace("\r\n", "\n")).lines
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, text, str(error)) from None
-    return TomlSource(str(path), data, _Scanner(text.replace("\r\n", "\n")).lines)
+    except RecursionError:
+        raise _refused(path, 1, "syntax", "arrays or tables are nested too deeply to be meant") from None
+    return TomlSource(str(path), data, lines)
 
 
 def _syntax(path: Path, text: str, message: str) -> InputError:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -78,5 +78,5 @@ def verify(public_key: str, text: bytes, signature: str) -> None:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise EvidenceError("the public key is not ECDSA P-256")
         key.verify(base64.b64decode(signature, validate=True), text, ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         raise EvidenceError("the signature does not fit: altered, or signed by another key") from None

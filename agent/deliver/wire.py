@@ -191,7 +191,7 @@ def decode(payload: bytes) -> Message:
         if decoder is None:
             raise EvidenceError(f"message of unknown kind {head.kind!r}; known are {', '.join(_TYPES)}")
         return decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"not a flatwatt message: {error}") from None
 
 

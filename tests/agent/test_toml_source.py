@@ -87,6 +87,7 @@ def test_a_key_that_is_not_there_has_the_line_of_its_table(tmp_path: Path) -> No
     [
         (b"a = 1\nb = \n", ":2: syntax: Invalid value"),
         (b"a = [1\n", ":1: syntax: "),
+        (b"a = " + b"[" * 5000, ":1: syntax: arrays or tables are nested too deeply"),
         (b'a = 1\nb = "\xff"\n', ":2: encoding: not UTF-8; save the file as UTF-8 text"),
     ],
 )

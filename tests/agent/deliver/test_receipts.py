@@ -1,14 +1,17 @@
+import base64
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from agent.deliver import chain
+from agent.deliver import chain, wire
 from agent.deliver.receipts import ReceiptDesk
 from agent.deliver.spool import Spool
 from agent.errors import EvidenceError
 from tests.agent.deliver.centre import GATEWAY, event, fill, receipt
 
 KEY = chain.new_key()
+EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")  # the kind of every key of ours, as DER spells it
 
 
 @pytest.fixture
@@ -61,8 +64,21 @@ def test_a_receipt_for_nothing_yet_may_ask_for_everything(spool: Spool, desk: Re
         (lambda s: receipt(4, s.head_at(5), stream=s.stream, key=KEY), "another chain head at record 4"),
         (lambda s: event(s.stream, 1), "where receipts are expected"),
         (lambda _: b"\xff garbage", "not a flatwatt message"),
+        (lambda _: b'{"v":1,"kind":"receipt","x":' + b"[" * 100_000, "not a flatwatt message"),
     ],
-    ids=["key", "altered", "stream", "future", "missing future", "below", "backwards", "head", "kind", "garbage"],
+    ids=[
+        "key",
+        "altered",
+        "stream",
+        "future",
+        "missing future",
+        "below",
+        "backwards",
+        "head",
+        "kind",
+        "garbage",
+        "deep",
+    ],
 )
 def test_any_other_receipt_is_refused_with_its_reason(
     spool: Spool, desk: ReceiptDesk, forgery: object, reason: str
@@ -107,3 +123,14 @@ def test_the_first_collector_that_fits_is_trusted_from_then_on(spool: Spool) -> 
     stranger = receipt(5, spool.head_at(5) or b"", stream=spool.stream, key=chain.new_key())
     with pytest.raises(EvidenceError, match="another key"):
         ReceiptDesk(spool, None).accept(stranger)
+
+
+def test_a_key_of_an_unknown_kind_is_refused(spool: Spool) -> None:
+    """Nobody is trusted yet, and the first receipt carries a key that our library does not know."""
+    true = wire.decode(good(spool, 4))
+    assert isinstance(true, wire.ReceiptMessage)
+    der = base64.b64decode(true.public_key).replace(EC_PUBLIC_KEY, EC_PUBLIC_KEY[:-1] + b"\x09")
+    forged = msgspec.structs.replace(true, public_key=base64.b64encode(der).decode())
+
+    with pytest.raises(EvidenceError, match="signature does not fit"):
+        ReceiptDesk(spool, None).accept(wire.encode(forged))
