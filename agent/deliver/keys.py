@@ -49,7 +49,7 @@ def load_gateway_key(path: Path) -> GatewayKey:
         if not path.exists():
             _make(path)
         mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
+        if path.is_file() and mode & 0o077:
             raise InputError(f"{path}: others may read this private key (mode {mode:04o}): chmod 600 {path}")
         private = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

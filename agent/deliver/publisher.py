@@ -96,7 +96,10 @@ class Publisher:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep the broker supplied until ``stop`` is set; then say goodbye."""
+        """Keep the broker supplied until ``stop`` is set; then say goodbye.
+
+        Raises :class:`FlatwattError` where the spool cannot be used any more.
+        """
         stopped = asyncio.ensure_future(stop.wait())
         failures = 0
         try:

@@ -64,6 +64,8 @@ class Access:
                 password = config.password_file.read_text().strip()
             except OSError as error:
                 raise InputError(f"mqtt.password_file: {config.password_file}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise InputError(f"mqtt.password_file: {config.password_file}: not UTF-8 text") from None
         return cls(url.hostname, port or (8883 if tls else 1883), tls, config.username, password)
 
 
@@ -78,7 +80,10 @@ def _tls_context(config: MqttConfig) -> ssl.SSLContext:
 
 
 class Link:
-    """One connection to the broker. ``broken`` is done, with an error, when it has ended."""
+    """One connection to the broker. ``broken`` is done, with an error, when it has ended.
+
+    The error is a :class:`LinkError`, or the one that ``on_ack`` or ``on_message`` raised.
+    """
 
     def __init__(self, access: Access, protocol: str, client_id: str) -> None:
         self._access = access
@@ -157,9 +162,12 @@ class Link:
             self._loop.remove_writer(self._file)
 
     def _read(self) -> None:
-        self._client.loop_read()
-        while isinstance(socket := self._client.socket(), ssl.SSLSocket) and socket.pending():
-            self._client.loop_read()  # decrypted already: the file descriptor will not tell of it again
+        try:
+            self._client.loop_read()
+            while isinstance(socket := self._client.socket(), ssl.SSLSocket) and socket.pending():
+                self._client.loop_read()  # decrypted already: the file descriptor will not tell of it again
+        except FlatwattError as error:  # what we were told could not be noted, as on a full disk
+            self._break(error)
 
     def _detach(self) -> None:
         if (file := self._file) >= 0:
@@ -183,7 +191,7 @@ class Link:
     def _published(self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _p: object) -> None:
         self.on_ack(mid, not reason.is_failure and reason.value != _NO_SUBSCRIBERS)
 
-    def _break(self, error: LinkError) -> None:
+    def _break(self, error: FlatwattError) -> None:
         if not self.broken.done():
             self.broken.set_exception(error)
             self.broken.exception()  # looked at: an unobserved end is no news

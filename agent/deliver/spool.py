@@ -43,7 +43,15 @@ _ENVIRONMENT = frozenset(  # these say something about the machine, not about th
         sqlite3.SQLITE_CANTOPEN,
     }
 )
-_META = frozenset({"gateway", "stream", "seq", "head", "state", "receipted", "receipted_head"})
+_META = {
+    "gateway": str,
+    "stream": str,
+    "seq": int,
+    "head": bytes,
+    "state": bytes,
+    "receipted": int,
+    "receipted_head": bytes,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,9 @@ class Spool:
 
     def _open_or_put_aside(self) -> dict[str, object] | None:
         """Open the file; give what a new one must start with, None where the old one is sound."""
-        existed = self.path.exists() and self.path.stat().st_size > 0
+        existed = self.path.is_file()
+        if existed and not self.path.stat().st_size:
+            return self._put_aside("the file is empty")  # before SQLite sees it and deletes its log
         try:
             self._db = _connect(self.path)
             try:
@@ -116,7 +126,7 @@ class Spool:
         return {}
 
     def _put_aside(self, why: str) -> dict[str, object]:
-        meta = _salvage_meta(self.path)
+        meta = _salvage_meta(self.path) if self.path.stat().st_size else {}
         file = _quarantine(self.path)
         stream, seq, receipted = (meta.get(key) for key in ("stream", "seq", "receipted"))
         self.loss = Loss(
@@ -256,7 +266,7 @@ def _check(db: sqlite3.Connection, gateway: str) -> None:
         if verdict != "ok":
             raise EvidenceError(str(verdict))
     meta = dict(db.execute("SELECT key, value FROM meta"))
-    if not meta.keys() >= _META:
+    if not all(isinstance(meta.get(key), type_) for key, type_ in _META.items()):
         raise EvidenceError("its own notes are incomplete")
     if meta["gateway"] != gateway:
         raise FlatwattError(f"the spool belongs to gateway {meta['gateway']!r}, not {gateway!r}: give each its own")
@@ -318,7 +328,7 @@ def _translated(path: Path) -> Iterator[None]:
         hint = {
             sqlite3.SQLITE_FULL: "free some space",
             sqlite3.SQLITE_BUSY: "another process has it open: is a second `flatwatt run` active?",
-            sqlite3.SQLITE_CANTOPEN: "check that the folder exists and is writable",
+            sqlite3.SQLITE_CANTOPEN: "check that it is no folder, and that its own folder is writable",
             sqlite3.SQLITE_READONLY: "check the owner and mode of the file and its folder",
         }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "restart: a damaged file is put aside and reported")
         raise FlatwattError(f"{path}: the spool cannot be used: {error}: {hint}") from None

@@ -66,6 +66,14 @@ def test_what_is_no_key_of_ours_is_refused_and_kept(tmp_path: Path, content: byt
     assert path.read_bytes() == content
 
 
+def test_a_folder_in_place_of_the_key_is_named(tmp_path: Path) -> None:
+    """Its mode is not the trouble."""
+    (tmp_path / "key.pem").mkdir()
+
+    with pytest.raises(InputError, match=r"key.pem: cannot read or make the gateway's key: Is a directory"):
+        load_gateway_key(tmp_path / "key.pem")
+
+
 def test_a_checkpoint_signs_the_head_before_it(tmp_path: Path) -> None:
     """Record 42 vouches for records 1 to 41, and anyone with the public key can check it."""
     key = load_gateway_key(tmp_path / "gateway.key")

@@ -2,6 +2,7 @@ import contextlib
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -135,7 +136,7 @@ def test_kill_9_loses_nothing_that_was_committed(path: Path) -> None:
         spool.close()
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "header", "one bit of a payload", "wrong version"])
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "header", "one bit of a payload", "wrong version"])
 def test_a_damaged_file_is_put_aside_and_a_new_stream_begins(path: Path, damage: str) -> None:
     """Nothing is deleted, nothing raised; the loss names the file, and where it can be read, the last record."""
     old = Spool(path, GATEWAY)
@@ -146,6 +147,8 @@ def test_a_damaged_file_is_put_aside_and_a_new_stream_begins(path: Path, damage:
         data[:] = os.urandom(len(data))
     elif damage == "truncated":
         del data[5000:]
+    elif damage == "empty":
+        data.clear()
     elif damage == "header":
         data[:16] = bytes(16)
     elif damage == "one bit of a payload":
@@ -165,6 +168,35 @@ def test_a_damaged_file_is_put_aside_and_a_new_stream_begins(path: Path, damage:
         assert (new.loss.stream, new.loss.last_seq) == (old.stream, 200)
     new.close()
     assert Spool(path, GATEWAY).loss is None
+
+
+def test_the_log_of_an_emptied_file_is_put_aside_with_it(path: Path) -> None:
+    """SQLite deletes the log of an empty file; it may hold records that nobody else has."""
+    old = Spool(path, GATEWAY)
+    fill(old, 20)
+    log = path.with_name("spool.db-wal").read_bytes()
+    old.close()
+    path.write_bytes(b"")
+    path.with_name("spool.db-wal").write_bytes(log)
+
+    new = Spool(path, GATEWAY)
+
+    assert new.loss is not None
+    assert new.loss.file.with_name(f"{new.loss.file.name}-wal").read_bytes() == log
+
+
+def test_notes_of_a_wrong_type_are_damage(path: Path) -> None:
+    """A number that became a text is put aside, as any other damage."""
+    old = Spool(path, GATEWAY)
+    fill(old, 20)
+    old.close()
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE meta SET value = 'seven' WHERE key = 'receipted'")
+
+    new = Spool(path, GATEWAY)
+
+    assert new.loss is not None
+    assert (new.loss.last_seq, new.loss.receipted) == (20, None)
 
 
 def test_what_can_be_read_of_a_damaged_file_outlives_it(path: Path) -> None:
