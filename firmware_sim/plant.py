@@ -36,6 +36,9 @@ class Plant:
         self.feeders: dict[str, Feeder] = {}
         for meter in scenario.meters:
             self.feeders[meter.id] = Feeder(self, meter)
+        self.first_block = self.step_of(scenario.start_s) // BLOCK
+        self._counted_to = self.first_block
+        self.moments = functools.lru_cache(maxsize=4)(self._moments)
 
     def step_of(self, time_s: float) -> int:
         """Give the number of the step in which a time lies, counted from 1970."""
@@ -46,10 +49,19 @@ class Plant:
         numbers = np.arange(block * BLOCK, (block + 1) * BLOCK, dtype=np.float64)
         return (numbers + 0.5) * self.scenario.step_s
 
+    def _moments(self, block: int) -> Moments:
+        return Moments(self.times_s(block), self.scenario.step_s, self._weather)
+
     def load_w(self, meter: MeterSpec, number: int, block: int) -> Floats:
         """Give the power of one load of a meter over a block; NaN is a gap."""
-        at = Moments(self.times_s(block), self.scenario.step_s, self._weather)
-        return meter.loads[number].active_power_w(at, Chance(self.scenario.seed, meter.id, number))
+        return meter.loads[number].active_power_w(self.moments(block), Chance(self.scenario.seed, meter.id, number))
+
+    def count_to(self, block: int) -> None:
+        """Count all meters' energy up to the start of a block, abreast: who sums others finds their power computed."""
+        for counted in range(self._counted_to, block):
+            for feeder in self.feeders.values():
+                feeder.count(counted)
+            self._counted_to = counted + 1
 
 
 class Feeder:
@@ -88,15 +100,17 @@ class Feeder:
         parts = (np.maximum(active, 0), np.maximum(-active, 0), np.maximum(reactive, 0), np.maximum(-reactive, 0))
         return dict(zip(_COUNTERS, parts, strict=True))
 
+    def count(self, block: int) -> None:
+        """Go on from the start of the last block counted, this one, to that of the next."""
+        ends = self._add(self._increments(block), self._counted[-1])
+        self._counted.append({name: float(values[-1]) for name, values in ends.items()})
+
     def counters(self, block: int) -> dict[str, Floats]:
         """Give the energy counters at the start of each step of a block: exactly the sum of power before it."""
-        first = self._plant.step_of(self._scenario.start_s) // BLOCK
-        for missing in range(first + len(self._counted) - 1, block):
-            ends = self._add(self._increments(missing), self._counted[-1])
-            self._counted.append({name: float(values[-1]) for name, values in ends.items()})
-        if block < first:
+        if block < self._plant.first_block:
             return dict.fromkeys((*_COUNTERS, *_TOTALS), np.zeros(BLOCK))
-        at_start = self._counted[block - first]
+        self._plant.count_to(block)
+        at_start = self._counted[block - self._plant.first_block]
         ends = self._add(self._increments(block), at_start)
         values = {name: np.concatenate(([at_start[name]], ends[name][:-1])) for name in _COUNTERS}
         for total, (one, other) in _TOTALS.items():
@@ -167,7 +181,7 @@ class Feeder:
 
     def check(self) -> None:
         """Raise SimError where the profile lists what is not modelled."""
-        modelled = self.values(self._plant.step_of(self._scenario.start_s) // BLOCK).keys()
+        modelled = self.values(self._plant.first_block).keys()
         profile = self.meter.registers
         unknown = sorted({entry.name for entry in profile.entries} - modelled)
         if unknown:

@@ -1,5 +1,6 @@
 """What every load has in common."""
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,13 +11,18 @@ from firmware_sim.fields import ALWAYS_S, NEVER_S, moment, number
 from firmware_sim.weather import Weather
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moments:
     """When powers are wanted: the middles of steps of ``step_s`` seconds, and the weather of the site."""
 
     time_s: Floats
     step_s: float
     weather: Weather
+
+    @functools.cached_property
+    def temperature_c(self) -> Floats:
+        """The outdoor temperature then, computed once for all loads."""
+        return self.weather.temperature_c(self.time_s)
 
 
 @dataclass(frozen=True, kw_only=True)

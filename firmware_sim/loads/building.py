@@ -36,7 +36,7 @@ class Office(Load):
         occupied = np.interp(hour_of_day(at.time_s), _HOURS, _OCCUPIED) * is_workday(at.time_s)
         busy_today = 1 + 0.05 * chance.slots("day", at.time_s, 86400, "standard_normal")
         busy = occupied / _OCCUPIED_MEAN * (1 - self.base_share) * busy_today
-        discomfort = np.abs(at.weather.temperature_c(at.time_s) - 17) / 10
+        discomfort = np.abs(at.temperature_c - 17) / 10
         climate = 0.08 * discomfort * (0.4 + 0.6 * occupied)
         noise = wander(chance, at, (0.015, 14400), (0.02, 900), (0.012, 1))
         return self.mean_w * (0.93 * (self.base_share + busy) + climate) * noise

@@ -37,7 +37,7 @@ class DataHall(Load):
         growth = 1 + self.growth_percent_per_month / 100 * (at.time_s - _EPOCH_S) / _MONTH_S
         busy = 1 + 0.02 * np.cos(2 * np.pi * (hour_of_day(at.time_s) - 14) / 24) * (0.4 + 0.6 * is_workday(at.time_s))
         it_w = self.it_w * np.clip(growth, 0.1, 1.25) * busy * wander(chance, at, (0.008, 7200), (0.006, 300))
-        cooling_w = it_w * self.cooling_share * np.clip(1 + 0.03 * (at.weather.temperature_c(at.time_s) - 10), 0.4, 2)
+        cooling_w = it_w * self.cooling_share * np.clip(1 + 0.03 * (at.temperature_c - 10), 0.4, 2)
         total: Floats = it_w + cooling_w
         return total
 
@@ -71,7 +71,7 @@ class MinerFarm(Load):
         rebooting = min(1.0, self.reboots_per_week * _REBOOT_S / (7 * 86400))
         phase_s = chance.once("phase") * _REBOOT_S
         down = chance.slots("reboot", at.time_s + phase_s, _REBOOT_S, "binomial", self.machines, rebooting)
-        warmth = 1 + 0.03 * np.clip((at.weather.temperature_c(at.time_s) - 10) / 15, -1, 1)
+        warmth = 1 + 0.03 * np.clip((at.temperature_c - 10) / 15, -1, 1)
         ramp = np.clip((at.time_s - self.starts) / max(self.ramp_min * 60, 1.0), 0, 1)
         noise = wander(chance, at, (0.003, 3600), (0.003, 1))
         return (self.machines - down) * self.machine_w * warmth * ramp * noise * self._allowed(at.time_s)

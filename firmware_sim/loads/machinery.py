@@ -30,7 +30,7 @@ class ColdStore(Load):
     def shape_w(self, at: Moments, chance: Chance) -> Floats:
         """Give the power in W: fans always, and each compressor in its own cycle, whose phase wanders."""
         doors = 0.08 * is_workday(at.time_s) * (np.abs(hour_of_day(at.time_s) - 12) < 6)
-        duty = np.clip(0.45 + 0.012 * (at.weather.temperature_c(at.time_s) - 10) + doors, 0.1, 0.95)
+        duty = np.clip(0.45 + 0.012 * (at.temperature_c - 10) + doors, 0.1, 0.95)
         on = np.zeros_like(at.time_s)
         for n in range(self.compressors):
             cycle_s = self.cycle_min * 60 * (0.8 + 0.4 * chance.once(f"cycle{n}"))

@@ -1,16 +1,19 @@
 """Energy, determinism and random access in time."""
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from firmware_sim.chance import Floats
 from firmware_sim.loads import KINDS
 from firmware_sim.plant import BLOCK, Feeder, Plant
 from firmware_sim.profile import METERS
 from firmware_sim.registers import Bytes
+from firmware_sim.scenario import MeterSpec
 
 MakePlant = Callable[..., Plant]
 LOADS = {
@@ -100,6 +103,37 @@ def test_a_sum_is_the_sum(plant: MakePlant) -> None:
     for name in ("active_power_w", "reactive_power_var"):
         np.testing.assert_allclose(main[name], one[name] + other[name])
     np.testing.assert_array_equal(main["frequency_hz"], one["frequency_hz"])
+
+
+def test_a_sum_may_have_a_better_power_factor_than_its_parts(plant: MakePlant) -> None:
+    """Motors lag and power supplies lead: behind the incomer their reactive powers cancel."""
+    made = plant(
+        '[[meter.load]]\nkind = "constant"\npower_w = 1000\npf = 0.8\n', load("data_hall"), 'sum_of = ["m1", "m2"]\n'
+    )
+    block = first_block(made) + 1
+
+    one, other, main = (made.feeders[name].values(block) for name in ("m1", "m2", "m3"))
+
+    active_w, reactive_var = (one[name] + other[name] for name in ("active_power_w", "reactive_power_var"))
+    np.testing.assert_allclose(main["power_factor"], active_w / np.hypot(active_w, reactive_var))
+    assert (main["power_factor"] > np.maximum(one["power_factor"], other["power_factor"])).all()
+
+
+def test_a_late_start_computes_no_load_twice(plant: MakePlant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting from the scenario's start on is what a start in real time costs; an incomer adds nothing to it."""
+    made = plant(load("office"), load("pv"), 'sum_of = ["m1", "m2"]\n')
+    original, asked = made.load_w, Counter[tuple[str, int]]()
+
+    def load_w(meter: MeterSpec, number: int, block: int) -> Floats:
+        asked[meter.id, block] += 1
+        return original(meter, number, block)
+
+    monkeypatch.setattr(made, "load_w", load_w)
+    for feeder in made.feeders.values():
+        feeder.counters(first_block(made) + 20)
+
+    assert len(asked) == 2 * 21
+    assert set(asked.values()) == {1}
 
 
 @pytest.mark.parametrize("kind", LOADS)
