@@ -53,6 +53,6 @@ def _meter(meter: MeterSpec) -> str:
 
 
 def _section(title: str, **values: str | float | None) -> str:
-    """Write one table; JSON's texts and numbers are TOML's as well."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+    """Write one table; JSON's texts and numbers are TOML's as well, but for its escapes of rare characters."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items() if value is not None]
     return "\n".join([title, *lines, ""])

@@ -172,9 +172,9 @@ def _loads(raw: object, where: str, step_s: float, context: Context, complaints:
         return
     for n, table in enumerate(raw, start=1):
         before, place = len(complaints), f"{where}, load {n}"
-        kind = KINDS.get(table.get("kind", "")) if isinstance(table, dict) else None
+        named = table.get("kind") if isinstance(table, dict) else table
+        kind = KINDS.get(str(named))
         if kind is None:
-            named = table.get("kind") if isinstance(table, dict) else table
             complaints.append(
                 f"{place}.kind: {named!r}: expected one of {', '.join(KINDS)}{did_you_mean(named, KINDS)}"
             )

@@ -171,7 +171,7 @@ class PtyBus:
         tty.setraw(self._far)
         os.set_blocking(self._near, False)
         try:
-            if link.is_symlink():
+            if _end_of(link).startswith("/dev/pts/"):  # left by a simulator that was killed
                 link.unlink()
             link.symlink_to(os.ttyname(self._far))
         except OSError as error:
@@ -187,13 +187,18 @@ class PtyBus:
     async def close(self) -> None:
         """Remove the link and end the terminal."""
         asyncio.get_running_loop().remove_reader(self._near)
-        if self._link.is_symlink():
+        if _end_of(self._link) == os.ttyname(self._far):
             self._link.unlink()
         self._close_ends()
 
     def _close_ends(self) -> None:
         os.close(self._near)
         os.close(self._far)
+
+
+def _end_of(link: Path) -> str:
+    """Give where a link leads, nothing where there is none."""
+    return str(link.readlink()) if link.is_symlink() else ""
 
 
 async def open_bus(url: str, units: Units) -> Bus:

@@ -87,6 +87,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         (('id = "m2"', 'id = "m1"'), "meter m1: the id is used twice"),
         (('bus = "tcp"', 'bus = "tpc"'), "meter m1.bus: there is no bus 'tpc'; did you mean 'tcp'?"),
         (("power_w = 1", 'power_w = 1\nstarts = "2d"\nends = "1d"'), "meter m1, load 1.ends: is not after starts"),
+        (('kind = "constant"', "kind = []"), "meter m1, load 1.kind: []: expected one of office, lighting"),
         (("power_w = 1", 'power_w = 1\nstarts = "soon"'), "meter m1, load 1.starts: 'soon': expected a time"),
     ],
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from firmware_sim.device import Device
+from firmware_sim.errors import SimError
 from firmware_sim.plant import Plant
 from firmware_sim.scenario import Scenario, read_scenario
-from firmware_sim.server import crc16
+from firmware_sim.server import crc16, open_bus
 from firmware_sim.site import Site, open_site
 
 needs_mbpoll = pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (apt install mbpoll)")
@@ -190,3 +191,21 @@ def test_a_gap_of_a_recording_is_a_device_failure(scenario: Callable[..., Scenar
     clock.time_s = START_S + 90
 
     assert meter.answer(READ_POWER) == b"\x84\x04"
+
+
+async def test_a_link_of_somebody_else_stays(tmp_path: Path) -> None:
+    """As those of udev below /dev/serial, which a wrong address may name; one that a killed simulator left is not."""
+    device, adapter, left = tmp_path / "ttyUSB0", tmp_path / "adapter", tmp_path / "left"
+    device.touch()
+    adapter.symlink_to(device)
+    left.symlink_to("/dev/pts/999999")
+
+    with pytest.raises(SimError, match=r"cannot make the link .*/adapter: File exists"):
+        await open_bus(f"rtu://{adapter}", {})
+    bus = await open_bus(f"rtu://{left}", {})
+    replaced = left.readlink()
+    await bus.close()
+
+    assert adapter.readlink() == device
+    assert replaced != Path("/dev/pts/999999")
+    assert not left.is_symlink()

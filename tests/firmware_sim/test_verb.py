@@ -1,18 +1,21 @@
 """``flatwatt sim`` as a user runs it."""
 
+import dataclasses
 import json
 import signal
 import struct
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from firmware_sim.clock import FollowedClock, PacedClock
+from firmware_sim.gateway import GatewayOptions, gateway_toml
 from firmware_sim.plant import Plant
-from firmware_sim.scenario import find, read_scenario
+from firmware_sim.scenario import Scenario, find, read_scenario
 from firmware_sim.truth import truth
 
 SIM = (sys.executable, "-m", "agent.cli", "sim")
@@ -79,6 +82,16 @@ def test_the_gateway_file_names_every_meter(tmp_path: Path) -> None:
     assert config["mqtt"]["url"] == "mqtt://h:1"
     hall = next(meter for meter in config["meter"] if meter["id"] == "data-hall")
     assert (hall["declared"], hall["declared_w"], hall["parent"]) == ("data_hall", 100_000, "main")
+
+
+def test_the_gateway_file_keeps_every_letter(scenario: Callable[..., Scenario]) -> None:
+    """Names of people come in every script, and TOML knows fewer escapes than JSON."""
+    name = '\U0001f600 "Zähler" 7\\8'
+    made = dataclasses.replace(scenario('[[meter.load]]\nkind = "constant"\npower_w = 1\n'), name=name)
+
+    config = tomllib.loads(gateway_toml(made, {"tcp": "tcp://127.0.0.1:1"}, GatewayOptions()))
+
+    assert config["name"] == name
 
 
 def test_the_truth_agrees_with_the_counters() -> None:
