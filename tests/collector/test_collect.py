@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt import publish
@@ -146,7 +147,7 @@ def test_a_property_that_cannot_be_read_does_not_deafen_it(tmp_path: Path) -> No
     gateway = FakeGateway()
     with mosquitto(tmp_path) as broker, collector(tmp_path, broker.url) as process, line(broker.port) as sender:
         process.hears()
-        message = {"topic": "flatwatt/v1/campus-01/up/status", "payload": "x", "qos": 1, "properties": poison}
+        message: Any = {"topic": "flatwatt/v1/campus-01/up/status", "payload": "x", "qos": 1, "properties": poison}
         publish.multiple([message], broker.host, broker.port, protocol=MQTTProtocolVersion.MQTTv5)
         sender.send(*gateway.windows(1))
         sender.receipt(2)
