@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -106,7 +107,8 @@ def mines(meter: Json) -> bool:
 
 def closing(rows: list[Json]) -> Table:
     """Draw what was found, and under each finding what was truly so in the simulation."""
-    table = Table(title="Found, and under it what was truly so in the simulation", title_justify="left")
+    title = "Found, and under it what was truly so in the simulation"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)  # fits into 80 columns
     for column in ("meter", "verdict", "mining kW", "share", "mining MWh", "since", "agrees"):
         is_number = column in ("mining kW", "share", "mining MWh")
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
