@@ -47,7 +47,7 @@ class Tally:
         self.out_of_range = 0
         self._failures: Counter[str] = Counter()
         self._latencies_s: deque[float] = deque(maxlen=_LATENCIES)
-        self._last_error = ""
+        self.last_error = ""
 
     def answered(self, latency_s: float) -> None:
         """Count an answer."""
@@ -56,7 +56,7 @@ class Tally:
     def failed(self, error: BusError) -> None:
         """Count a request without a usable answer."""
         self._failures[error.reason.value] += 1
-        self._last_error = str(error)
+        self.last_error = str(error)
 
     def statistics(self, silent_polls: int) -> MeterStatistics:
         """Give the counts as they stand."""
@@ -68,7 +68,7 @@ class Tally:
             latency_p50_s=percentile(ranked, 0.50),
             latency_p99_s=percentile(ranked, 0.99),
             silent_polls=silent_polls,
-            last_error=self._last_error,
+            last_error=self.last_error,
         )
 
 

@@ -5,6 +5,7 @@ another bus. What a tick cannot finish in time comes with the next one, under it
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -16,7 +17,10 @@ from agent.acquire.polled_meter import MeterPlan, PolledMeter
 from agent.errors import BusReason
 from agent.records import Sample
 
+logger = logging.getLogger(__name__)
+
 BACKOFF = "backoff"  # status of a meter that was left alone
+_SILENT = 3  # polls in a row without an answer are worth a line; one may be noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +128,22 @@ class _Worker:
             return meter.skip(tick_s, BusReason.DISCONNECTED.value if down_now else BACKOFF)
         if meter.backoff.waits(tick_s):
             return meter.skip(tick_s, BACKOFF)
+        silent_before = meter.backoff.failures
         sample = await meter.poll(self._bus, tick_s)
+        self._note_bus(meter, tick_s)
+        if meter.backoff.failures == _SILENT != silent_before:
+            logger.warning("meter %s on bus %s does not answer: %s", meter.id, self.name, meter.tally.last_error)
+        elif silent_before >= _SILENT and not meter.backoff.failures:
+            logger.warning("meter %s on bus %s answers again", meter.id, self.name)
+        return sample
+
+    def _note_bus(self, meter: PolledMeter, tick_s: float) -> None:
+        """Begin or end the wait of the whole bus, and say so once."""
         if meter.bus_down:
             self.backoff.failed(tick_s)
-        else:
-            self.backoff.succeeded()
-        return sample
+            if self.backoff.failures == 1:
+                logger.warning("bus %s cannot be opened: %s", self.name, meter.tally.last_error)
+            return
+        if self.backoff.failures:
+            logger.warning("bus %s is open again", self.name)
+        self.backoff.succeeded()

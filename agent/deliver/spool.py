@@ -327,6 +327,7 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         hint = {
             sqlite3.SQLITE_FULL: "free some space",
+            sqlite3.SQLITE_IOERR: "check the disk, and the owner and mode of the file",
             sqlite3.SQLITE_BUSY: "another process has it open: is a second `flatwatt run` active?",
             sqlite3.SQLITE_CANTOPEN: "check that it is no folder, and that its own folder is writable",
             sqlite3.SQLITE_READONLY: "check the owner and mode of the file and its folder",

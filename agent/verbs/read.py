@@ -10,6 +10,7 @@ its active power, with the reason; 2 when an argument is wrong.
 
 import argparse
 import asyncio
+import logging
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--unit {args.unit} is wrong, expected 0 to 255")
     if not 0 < args.timeout <= 60:
         raise InputError(f"--timeout {args.timeout:g} is wrong, expected seconds above 0, up to 60")
+    logging.getLogger("agent").addHandler(logging.NullHandler())  # the sample says it
     profile = find_profile(args.profile)
     sample, statistics = asyncio.run(_poll(args.url, args.unit, profile, args.timeout))
     if args.json:

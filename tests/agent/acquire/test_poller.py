@@ -299,6 +299,27 @@ async def test_bus_that_is_down_is_tried_once_a_step() -> None:
     assert [sample.status for sample in third] == ["ok"] * 3
 
 
+async def test_a_silent_meter_and_a_closed_bus_are_told_once_and_when_they_are_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line each with the reason, however long it lasts; noise of one poll is not worth one."""
+    bus, gone = FakeBus(holding(1, 2)), FakeBus(holding(3))
+    poller = poller_of((bus, [meter("a", 1), meter("b", 2)]), (gone, [meter("c", 3)]))
+    bus.silent = {2}
+    gone.errors.extend([BusDownError("Connection refused; check the port")] * 6)
+    for tick in range(300):
+        if tick == 200:
+            bus.silent.clear()
+        await poller.poll(START_S + tick, None)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "bus bus-1 cannot be opened: Connection refused; check the port",
+        "meter b on bus bus-0 does not answer: no answer within 0.00 s",
+        "bus bus-1 is open again",
+        "meter b on bus bus-0 answers again",
+    ]
+
+
 async def test_blocked_bus_delays_no_other_and_delivers_late() -> None:
     """A bus that is too slow for the tick skips the next ones; its samples come later with their own time."""
     slow, fast = FakeBus(holding(1), delay_s=0.05), FakeBus(holding(1))
