@@ -58,19 +58,24 @@ class SystemClock:
 
 
 class DrivenClock:
-    """A clock in a file that this process drives, at most ``speed`` times as fast as real time."""
+    """A clock in a file that this process drives, at most ``speed`` times as fast as real time.
+
+    Raises OSError where the file cannot be made, ValueError where it holds something else than a time.
+    """
 
     trust = "simulated"
 
     def __init__(self, path: Path, start_s: float, speed: float) -> None:
-        new = not path.exists() or path.stat().st_size < _TIME.size
+        size = path.stat().st_size if path.exists() else 0
+        if size not in (0, _TIME.size):
+            raise ValueError("not a clock but a file of something else")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             os.ftruncate(descriptor, _TIME.size)
             self._memory = mmap.mmap(descriptor, _TIME.size)
         finally:
             os.close(descriptor)
-        if new:  # a driver that comes back after a crash goes on where it was
+        if not size:  # a driver that comes back after a crash goes on where it was
             self._set(start_s)
         self._real_per_s = 1.0 / speed
         self._paced_s = time.monotonic()

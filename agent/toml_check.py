@@ -24,6 +24,7 @@ from agent.toml_source import KeyPath, TomlSource
 Rule = Callable[[object], Any]  # gives the value as the program wants it; raises ValueError saying what was expected
 REQUIRED: Final = object()
 _FINITE = sys.float_info.max
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ def shown(value: object) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return '"' + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value) + '"'
+    return str(value)
 
 
 def number(low: float = -_FINITE, high: float = _FINITE, *, expected: str = "a number") -> Rule:
@@ -137,9 +140,11 @@ def whole(low: int, high: int) -> Rule:
 
 
 def text(value: object) -> str:
-    """Accept a string that is not empty."""
+    """Accept a string that is not empty and holds no control characters, which no path and no name has."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text")
+    if _CONTROL.search(value):
+        raise ValueError("a text without control characters")
     return value
 
 

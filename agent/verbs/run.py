@@ -52,7 +52,13 @@ def _clock(args: argparse.Namespace) -> "Clock":
         return SystemClock()
     if args.start is None and not args.fast_motion.exists():
         raise InputError(f"--fast-motion {args.fast_motion}: a new clock needs --start, as 2026-01-05T00:00:00Z")
-    return DrivenClock(args.fast_motion, args.start or 0.0, args.speed)
+    if not args.speed > 0:
+        raise InputError(f"--speed {args.speed:g} is wrong, expected a number above 0")
+    try:
+        return DrivenClock(args.fast_motion, args.start or 0.0, args.speed)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"--fast-motion {args.fast_motion}: {why}; name a new file in a folder that exists") from None
 
 
 def _time_s(text: str) -> float:

@@ -106,6 +106,11 @@ def test_the_example_is_sound() -> None:
         ("[[bus]]", '[[bus]]\nname = "two"\nurl = "rtu:///dev/ttyUSB0"\n[[bus]]', "bus[2].url: "),
         ("[mqtt]", '[mqtt]\ncert_file = "gateway.toml"', "mqtt.cert_file: has no effect without key_file"),
         ("[mqtt]", '[mqtt]\nca_file = "ca.pem"', 'mqtt.ca_file: "ca.pem" is wrong, expected an existing file'),
+        (
+            "[site]",
+            'state_dir = "x\\u0000y"\n[site]',
+            'state_dir: "x\N{REPLACEMENT CHARACTER}y" is wrong, expected a text without',
+        ),
         ("[[bus]]", "[[buss]]", 'buss: unknown key, did you mean "bus"?'),
         ("[site]", "[sight]", 'sight: unknown key, did you mean "site"?'),
         ("[[bus]]", "[bus]", "bus: one table, expected a list of them"),
