@@ -31,11 +31,14 @@ def run(args: argparse.Namespace) -> int:
     """Collect until SIGINT or SIGTERM."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
+        from collector.ingest.subscriber import parse_url
         from collector.service import Settings, serve
     except ModuleNotFoundError as error:
         raise FlatwattError(
             f"the collector needs {error.name}, which is not installed: pip install 'flatwatt[collector]'"
         ) from None
+    parse_url(args.mqtt)
+    _refuse_idle(args)
     host, port = _address(args.http)
     database = _file(args.db)
     return serve(
@@ -53,6 +56,16 @@ def run(args: argparse.Namespace) -> int:
             now_s=time.time,
         )
     )
+
+
+def _refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse an option that would do nothing: who names a certificate believes to be encrypted."""
+    if any((args.ca_file, args.cert_file, args.tls_key_file)) and not args.mqtt.startswith("mqtts://"):
+        raise InputError(f"--ca-file, --cert-file, --tls-key-file: {args.mqtt} is not encrypted; expected mqtts://HOST")
+    if args.tls_key_file and not args.cert_file:
+        raise InputError("--tls-key-file: belongs to a certificate; name that with --cert-file")
+    if args.password_file and args.username is None:
+        raise InputError("--password-file: belongs to a user; name that with --username")
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -43,8 +43,8 @@ class Chained(Protocol):
     def add_finding(self, finding: Finding) -> bool:
         """Note a contradiction; False where it is known."""
 
-    def resolve(self, stream: Stream, kind: str, through: int, now_s: int) -> None:
-        """Note that findings are settled."""
+    def resolve(self, stream: Stream, kind: str, first: int, last: int, now_s: int) -> None:
+        """Note that findings within ``first..last`` are settled."""
 
 
 def read(topic: str, payload: bytes) -> tuple[str, wire.Record | wire.Status]:
@@ -181,8 +181,9 @@ def _go_back(ledger: Chained, stream: Stream, suspect: int) -> None:
 
 def _confirm(ledger: Chained, stream: Stream, seq: int, now_s: int) -> None:
     stream.verified = seq
+    ledger.resolve(stream, "signature", seq, seq, now_s)
     if stream.suspect and seq > stream.suspect:
-        ledger.resolve(stream, "chain", seq, now_s)
+        ledger.resolve(stream, "chain", 1, seq, now_s)
         stream.suspect = 0
 
 

@@ -44,9 +44,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        _refuse_others(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        _migrate(connection, path)
+        connection.executescript(files("collector.store").joinpath("schema.sql").read_text())
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return connection
 
 
@@ -58,15 +60,14 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    """Change nothing in a database that is not ours."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if version > SCHEMA_VERSION or (version == 0 and tables):
         raise FlatwattError(
             f"{path}: a database of another program or of a newer flatwatt; name another file with --db"
         )
-    connection.executescript(files("collector.store").joinpath("schema.sql").read_text())
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 @contextmanager

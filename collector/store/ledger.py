@@ -1,5 +1,6 @@
 """What the ingest writes: records, streams, gateways, findings. All calls belong inside ``transaction()``."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.deliver import chain, wire
+from agent.errors import EvidenceError
 from collector.store import projections
 from collector.store.database import open_writer, translated
 
@@ -52,6 +54,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = open_writer(path)
+        self._file = path.stat()
         self._days: set[projections.Day] = set()  # of this transaction, to be summed anew
 
     def close(self) -> None:
@@ -66,6 +69,7 @@ class Ledger:
             try:
                 yield
                 projections.refresh_days(self._db, self._days)
+                self._check_place()
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk may have rolled it back already
@@ -73,6 +77,18 @@ class Ledger:
                 raise
             finally:
                 self._days.clear()
+
+    def _check_place(self) -> None:
+        """SQLite would go on writing to a file that was moved away, and receipts would let the gateways forget."""
+        try:
+            moved = not os.path.samestat(self._path.stat(), self._file)
+        except FileNotFoundError:
+            moved = True
+        if moved:
+            raise EvidenceError(
+                f"{self._path}: was moved, replaced or removed while in use; nothing more is acknowledged. Put it back "
+                "with its -wal file and start again"
+            )
 
     # Records
 
@@ -218,12 +234,12 @@ class Ledger:
         )  # fmt: skip
         return cursor.rowcount == 1
 
-    def resolve(self, stream: Stream, kind: str, through: int, now_s: int) -> None:
-        """Note that the findings of this kind up to ``through`` are settled: the true bytes came."""
+    def resolve(self, stream: Stream, kind: str, first: int, last: int, now_s: int) -> None:
+        """Note that the findings of this kind within ``first..last`` are settled: the true bytes came."""
         self._db.execute(
-            "UPDATE finding SET resolved_s = ? WHERE gateway = ? AND stream = ? AND kind = ? AND to_seq <= ?"
-            " AND resolved_s IS NULL",
-            (now_s, stream.gateway, stream.stream, kind, through),
+            "UPDATE finding SET resolved_s = ? WHERE gateway = ? AND stream = ? AND kind = ? AND seq >= ?"
+            " AND to_seq <= ? AND resolved_s IS NULL",
+            (now_s, stream.gateway, stream.stream, kind, first, last),
         )
 
     def add_rejected(self, topic: str, why: str, payload: bytes, now_s: int) -> None:

@@ -278,6 +278,36 @@ def test_a_damaged_database_is_a_clear_line(tmp_path: Path) -> None:
     assert database.read_bytes() == b"no database" * 1000
 
 
+def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    """Not a byte of it is changed."""
+    database = tmp_path / "c.db"
+    with closing(sqlite3.connect(database)) as other:
+        other.execute("CREATE TABLE notes (text TEXT)")
+    before = database.read_bytes()
+
+    code, text = run_collect("--db", str(database), "--http", "127.0.0.1:0")
+
+    assert (code, "a database of another program" in text) == (1, True)
+    assert database.read_bytes() == before
+
+
+def test_a_database_that_is_moved_in_use_ends_the_collector(tmp_path: Path) -> None:
+    """It would be written under its new name, and receipts given for what nobody finds."""
+    gateway = FakeGateway()
+    moved = tmp_path / "moved.db"
+    with mosquitto(tmp_path) as broker, line(broker.port) as sender:
+        with collector(tmp_path, broker.url) as process:
+            process.hears()
+            process.database.rename(moved)
+            sender.send(*gateway.windows(1))
+            log = process.says("moved, replaced or removed while in use; nothing more is acknowledged")
+        moved.rename(process.database)
+        with collector(tmp_path, broker.url):
+            sender.receipt(2)
+
+    assert "Traceback" not in log
+
+
 def test_a_database_that_is_damaged_in_use_ends_the_collector(tmp_path: Path) -> None:
     """Damage that shows later ends it with the same line, and nothing more is acknowledged."""
     gateway = FakeGateway()
@@ -310,7 +340,13 @@ def test_two_collectors_do_not_share_a_database(tmp_path: Path) -> None:
     [
         (["--mqtt", "127.0.0.1:1883"], "--mqtt: '127.0.0.1:1883' is no broker; expected mqtt://HOST[:PORT]"),
         (["--http", "8080"], "--http: '8080' is no address; expected HOST:PORT"),
-        (["--password-file", "/nonexistent"], "--password-file: /nonexistent: No such file or directory"),
+        (["--ca-file", "ca.crt"], "--ca-file, --cert-file, --tls-key-file: mqtt://127.0.0.1:1883 is not encrypted"),
+        (["--mqtt", "mqtts://h", "--tls-key-file", "x"], "--tls-key-file: belongs to a certificate"),
+        (["--password-file", "x"], "--password-file: belongs to a user"),
+        (
+            ["--username", "u", "--password-file", "/nonexistent"],
+            "--password-file: /nonexistent: No such file or directory",
+        ),
         (["--db", "."], "--db: .: is no file; expected a database or a new name, for example ./collector.db"),
         (["--db", "/dev/null"], "--db: /dev/null: is no file"),
     ],

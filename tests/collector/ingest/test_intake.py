@@ -132,6 +132,21 @@ def test_a_checkpoint_of_another_key_is_a_finding(desk: Desk) -> None:
         assert reader.streams(1)[0]["verified"] == 0
 
 
+def test_a_signature_that_was_altered_on_its_way_is_settled_by_the_true_one(desk: Desk) -> None:
+    """The next head shows that the checkpoint was not the gateway's; its true bytes carry the true signature."""
+    gateway = FakeGateway()
+    records = gateway.windows(2)
+    desk.commit(gateway.status(), records[0], altered(records[1], b'"time_s":1', b'"time_s":2'))
+    before = kinds(desk)
+
+    (receipt,) = desk.commit(*records[2:])
+    assert (receipt.through, receipt.missing) == (0, [(1, 3)])
+    (receipt,) = desk.commit(*records)
+
+    assert (before, kinds(desk)) == (["signature"], ["fork"])
+    assert (receipt.through, receipt.missing, receipt.head) == (4, [], gateway.head.hex())
+
+
 def test_a_changed_key_is_refused(desk: Desk) -> None:
     """The first status pins the key; another one changes nothing but the findings."""
     gateway, impostor = FakeGateway(), FakeGateway()
