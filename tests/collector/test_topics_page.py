@@ -10,6 +10,7 @@ import pytest
 
 from agent.deliver import chain, wire
 
+AGENT = Path(__file__).parents[2] / "agent"
 PAGE = (Path(__file__).parents[2] / "docs/topics.md").read_text()
 EXAMPLES = re.findall(r"^```json\n(.*)\n```$", PAGE, re.M)
 (SCRIPT,) = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)
@@ -25,6 +26,14 @@ def test_every_field_is_explained(message: type[msgspec.Struct]) -> None:
     assert [
         field.encode_name for field in msgspec.structs.fields(message) if f"\n| `{field.encode_name}` |" not in section
     ] == []
+
+
+def test_every_event_is_named() -> None:
+    """Those that the gateway's code makes, and no others."""
+    (named,) = re.findall(r"^\| `event` \| \| (`.*`) \|$", PAGE, re.M)
+    code = "".join(file.read_text() for file in AGENT.rglob("*.py"))
+
+    assert set(re.findall(r"`(\w+)`", named)) == set(re.findall(r'\b(?:event|_report)\("(\w+)"', code))
 
 
 def test_there_is_an_example_of_each_message() -> None:
