@@ -196,6 +196,8 @@ class Publisher:
         self._after_confirmation()
 
     def _received(self, payload: bytes) -> None:
+        if not payload:  # a retained receipt was cleared
+            return
         first = self._desk.key_id is None
         try:
             receipt = self._desk.accept(payload)

@@ -291,6 +291,20 @@ async def test_a_forged_receipt_is_reported_once_and_changes_nothing(
     assert len(spool.pending(0, 100)) == 10
 
 
+async def test_a_cleared_receipt_is_no_news(spool: Spool, broker: contextlib.AbstractContextManager[Broker]) -> None:
+    """An empty payload is how a retained state is taken away, not a forgery."""
+    fill(spool, 10)
+    reports: list[tuple[str, str]] = []
+    with broker as b, Centre(b.port) as centre:
+        async with running(publisher(spool, b.url, reports=reports)):
+            assert await eventually(lambda: spool.receipted == 10)
+            centre.publish_receipt(b"")
+            fill(spool, 10)
+            assert await eventually(lambda: spool.receipted == 20)
+
+    assert [event for event, _ in reports] == ["collector_pinned"]
+
+
 async def test_a_wrong_password_is_said_in_one_line(spool: Spool, tmp_path: Path) -> None:
     """And the protocol version is not blamed for it."""
     with mosquitto(tmp_path, "allow_anonymous false") as b:
