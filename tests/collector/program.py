@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -60,6 +61,14 @@ class Collector:
         """The process id; it must be running."""
         assert self._process
         return self._process.pid
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the page."""
+        parts = urlsplit(self.page)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
 
     def says(self, text: str, times: int = 1) -> str:
         """Wait until its log holds this text so many times; gives the log."""

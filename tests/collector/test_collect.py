@@ -127,7 +127,7 @@ def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
 def test_it_ends_at_once_though_pages_are_open(tmp_path: Path, how: signal.Signals) -> None:
     """An open event stream does not keep the process."""
     with mosquitto(tmp_path) as broker, collector(tmp_path, broker.url) as process:
-        page = http.client.HTTPConnection(process.page[len("http://") : -1], timeout=5)
+        page = http.client.HTTPConnection(*process.address, timeout=5)
         page.request("GET", "/events")
         response = page.getresponse()
         assert response.readline() == b"event: commit\n"

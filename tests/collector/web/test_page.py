@@ -1,17 +1,20 @@
 """The page: what it serves, what it lets run, and what a person sees in a browser."""
 
+import contextlib
 import hashlib
 import http.client
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from collector.service import PAGES
 from tests.collector import browser
 from tests.collector.desk import Desk
 from tests.collector.gateway import FakeGateway, named
-from tests.collector.program import Collector, collector
+from tests.collector.program import Collector, collector, until
 
 NOBODY = "mqtt://127.0.0.1:9"  # the discard port: no broker
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
@@ -40,7 +43,7 @@ def served(desk: Desk, tmp_path: Path) -> Iterator[Collector]:
 
 def ask(process: Collector, path: str) -> tuple[int, dict[str, str], str]:
     """Give status, headers and text."""
-    line = http.client.HTTPConnection(process.page[len("http://") : -1], timeout=5)
+    line = http.client.HTTPConnection(*process.address, timeout=5)
     try:
         line.request("GET", path)
         response = line.getresponse()
@@ -102,6 +105,18 @@ def test_only_scripts_of_our_own_may_run(served: Collector, path: str) -> None:
     if headers["content-type"].startswith("text/html"):
         assert re.findall(r"<script(?![^>]* src=\"/static/)", text) == []
         assert re.findall(r"https?://", text) == []
+
+
+def test_open_streams_are_bounded(served: Collector) -> None:
+    """Whoever opens more pages than there is room for is refused; the descriptors of broker and database stay free."""
+    with contextlib.ExitStack() as lines:
+        for _ in range(PAGES):
+            line = lines.enter_context(socket.create_connection(served.address, timeout=5))
+            line.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            line.recv(1)
+
+        assert ask(served, "/healthz")[0] == 503
+    until(lambda: ask(served, "/healthz")[0], lambda status: status == 200)
 
 
 def test_vendored_files_are_those_that_were_named() -> None:
