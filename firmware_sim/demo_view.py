@@ -107,10 +107,10 @@ def mines(meter: Json) -> bool:
 
 def closing(rows: list[Json]) -> Table:
     """Draw what was found, and under each finding what was truly so in the simulation."""
-    title = "Found, and under it what was truly so in the simulation"
+    title = "Mining as it was found, and under it as it truly was in the simulation"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)  # fits into 80 columns
-    for column in ("meter", "verdict", "mining kW", "share", "mining MWh", "since", "agrees"):
-        is_number = column in ("mining kW", "share", "mining MWh")
+    for column in ("meter", "verdict", "kW", "share", "MWh", "since", "agrees"):
+        is_number = column in ("kW", "share", "MWh")
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         found, true = row["found"], row["truth"]
