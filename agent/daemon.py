@@ -27,12 +27,13 @@ from agent.pipeline import Pipeline, event, remembered
 
 logger = logging.getLogger(__name__)
 
-_GOODBYE_S = 5.0  # on a signal: what is under way may still be confirmed
+_LAST_WORDS_S = 1.0  # on a signal: what is under way may still be confirmed
+_GOODBYE_S = 2.0  # for the publisher to take leave of the broker
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
 async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
-    """Run the gateway until a signal or ``until_s``; give the exit code."""
+    """Run the gateway until a signal or ``until_s``; give the exit code, 1 where records of a run are unconfirmed."""
     _make_state_dir(config.state_dir)
     key = load_gateway_key(config.state_dir / "key.pem")
     spool = Spool(config.state_dir / "spool.db", config.id)
@@ -63,22 +64,45 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
     stop = asyncio.Event()
-    with _on_signals(stop):
-        publishing = asyncio.create_task(publisher.run(stop))
-        working = asyncio.create_task(pipeline.run(stop.is_set, until_s))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait((working, stopping, publishing), return_when=asyncio.FIRST_COMPLETED)
-            confirmed = await publisher.drain(_GOODBYE_S if stop.is_set() else _LAST_RECEIPTS_S)
-            stop.set()
-            await asyncio.gather(working, publishing)
-        finally:
-            await poller.close()
-            analyst.close()
-            spool.close()
-    if not confirmed:
-        logger.warning("%d records are not confirmed yet; they wait in the spool", publisher.status().pending)
-    return 0
+    try:
+        with _on_signals(stop):
+            pending = await _work(pipeline, publisher, stop, until_s)
+    finally:
+        await poller.close()
+        analyst.close()
+        spool.close()
+    if pending:
+        logger.warning("records not confirmed yet: %d; they wait in the spool", pending)
+    return 0 if stop.is_set() or not pending else 1
+
+
+async def _work(pipeline: Pipeline, publisher: Publisher, stop: asyncio.Event, until_s: float) -> int:
+    """Measure and deliver until ``until_s`` or ``stop``; give the number of records that are not confirmed.
+
+    The first failure of either ends both, and is raised. Measuring may be cut off anywhere: a window
+    is recorded in one transaction, which does not wait for anything.
+    """
+    leave = asyncio.Event()
+    publishing = asyncio.create_task(publisher.run(leave))
+    measuring = asyncio.create_task(_measure(pipeline, publisher, until_s))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((measuring, publishing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    measuring.cancel()
+    if stop.is_set() and publisher.status().connected:
+        await publisher.drain(_LAST_WORDS_S)
+    leave.set()
+    await asyncio.wait((publishing,), timeout=_GOODBYE_S)
+    stopping.cancel()
+    publishing.cancel()
+    for end in await asyncio.gather(measuring, publishing, return_exceptions=True):
+        if isinstance(end, Exception):
+            raise end
+    return publisher.status().pending
+
+
+async def _measure(pipeline: Pipeline, publisher: Publisher, until_s: float) -> None:
+    await pipeline.run(until_s)
+    await publisher.drain(_LAST_RECEIPTS_S)
 
 
 class _Birth:
@@ -143,7 +167,7 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
     if told_until_s:
         text = f"measuring again; the last window ended {now_s - told_until_s} s ago"
         events.append(event("restart", now_s, text, {"told_until_s": told_until_s}))
-    else:
+    elif spool.loss is None:
         events.append(event("start", now_s, "the first start of this gateway", {}))
     return events
 
@@ -157,10 +181,18 @@ def _make_state_dir(path: Path) -> None:
 
 @contextlib.contextmanager
 def _on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` on the first signal. A second one ends the process as the system does: the spool survives that."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        stop.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
     for number in signals:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, first)
     try:
         yield
     finally:

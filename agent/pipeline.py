@@ -1,10 +1,10 @@
 """What the product does, as a sentence: poll, collect into windows, analyse, tell.
 
-Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/verbs/run.py`` composes it.
+Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/daemon.py`` composes it.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -85,16 +85,15 @@ class Pipeline:
         self._period_s = period_s
         self._whole_s = -(-clock.now_s() // window_s) * window_s  # start of the first whole window
 
-    async def run(self, stopped: Callable[[], bool], until_s: float = float("inf")) -> None:
-        """Poll on every tick until stopped; each window that is over is analysed and told."""
+    async def run(self, until_s: float = float("inf")) -> None:
+        """Poll on every tick; each window that is over is analysed and told."""
         tick_s = self._next_tick(self._clock.now_s() - self._period_s)
-        while not stopped() and tick_s < until_s:
+        while tick_s < until_s:
             await self._clock.sleep_until(tick_s)
             samples = await self._poller.poll(tick_s, self._patience(tick_s))
             self._collect(samples, tick_s)
             tick_s = self._next_tick(max(tick_s, self._clock.now_s() - self._period_s))
-        if not stopped():
-            self._close_window(tick_s)
+        self._close_window(tick_s)
 
     def tell(self, events: Sequence[wire.Event]) -> None:
         """Record events outside a window: a start, a refused receipt."""

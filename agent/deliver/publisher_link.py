@@ -21,6 +21,7 @@ from agent.config import MqttConfig
 from agent.errors import FlatwattError, InputError
 
 _KEEPALIVE_S = 30  # a dead line is noticed within twice this
+_CONNECT_S = 2.0  # a connection that is under way holds up the end of the program for so long
 _CONNACK_S = 3.0  # an open port that does not answer is no broker, or one of another version
 _NO_SUBSCRIBERS = 0x10
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -96,6 +97,7 @@ class Link:
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=_VERSIONS[protocol], reconnect_on_failure=False
         )
+        client.connect_timeout = _CONNECT_S
         client.username = access.username
         client.password = access.password
         if access.tls is not None:
