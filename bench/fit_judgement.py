@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from agent.analyse.detect import dedicated, hidden
 from agent.analyse.features.robust import Floats
+from agent.analyse.meter_day import REACHED
 
 SEED = 7
 STEP_DAYS = 5  # the meters are judged every fifth day, to keep a run at two minutes
@@ -86,6 +87,7 @@ class Trial:
     load_w: float
     height_w: float
     spread_w: float
+    returned: bool  # the baseload has stood so high before: the rules make a suspect of it at most
     values: tuple[float, ...]
 
 
@@ -112,9 +114,9 @@ def _looks(building: Meter, hourly: Floats, case: str, onset: int, watts: float,
         values, step = hidden.features(hourly[None, first:day], building.weekend[first:day])
         row = tuple(float(value[0]) for value in values.values())
         load = float(np.nanmean(hourly[day - 28 : day]))
-        result.append(
-            Trial(building.name, case, day, onset, watts, load, float(step.height_w[0]), float(step.spread_w[0]), row)
-        )
+        height, spread = float(step.height_w[0]), float(step.spread_w[0])
+        returned = bool(step.earlier_w[0] >= step.before_w[0] + REACHED * height)
+        result.append(Trial(building.name, case, day, onset, watts, load, height, spread, returned, row))
     return result
 
 
@@ -176,15 +178,16 @@ def fit_hidden(looks: list[Trial], train: set[str]) -> tuple[str, dict[str, floa
     feature_names = list(hidden.TEXTS)
     toml, packed = fit(x[use], (case[use] != "clean").astype(float), feature_names, 3.0)
     score = log_odds(x, packed)
-    runs = _runs(looks, score)
+    alarming = np.where([look.returned for look in looks], -np.inf, score)
     thresholds = {}
-    for name, per_year in (("hidden_mining", 0.08), ("hidden_suspect", 0.5)):
+    for name, per_year, seen in (("hidden_mining", 0.08, alarming), ("hidden_suspect", 0.5, score)):
+        runs = _runs(looks, seen)
         worst = np.array(
             [max(low) for (meter, c), (low, _) in runs.items() if c == "clean" and meter.split("#")[0] in train]
         )
         thresholds[name] = float(np.quantile(worst, 1 - per_year * 308 / 365))
         _report(name, thresholds[name], runs, train)
-    thresholds |= _fit_interval(looks, score, trained, thresholds["hidden_mining"])
+    thresholds |= _fit_interval(looks, alarming, trained, thresholds["hidden_mining"])
     return toml.format(section="hidden"), thresholds
 
 

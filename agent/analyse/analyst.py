@@ -13,7 +13,7 @@ from agent.analyse.detect.evidence import Rules
 from agent.analyse.features.robust import Floats
 from agent.analyse.history import DAY_S, History
 from agent.analyse.judge import Judge
-from agent.analyse.rules import Memory
+from agent.analyse.meter_day import Memory
 from agent.analyse.site import Site
 from agent.analyse.window import window_features
 from agent.records import Judgement, Window

@@ -15,7 +15,8 @@ from agent.analyse.detect.evidence import Rules, reasons
 from agent.analyse.features.rhythm import baseload
 from agent.analyse.features.robust import Floats, mean
 from agent.analyse.history import History
-from agent.analyse.rules import Memory, MeterDay, decide
+from agent.analyse.meter_day import Memory, MeterDay
+from agent.analyse.rules import MIN_KNOWN_HOURS, decide
 from agent.analyse.site import Site
 from agent.records import Evidence, Judgement, Quality, Verdict
 
@@ -36,8 +37,9 @@ class Judge:
         """Judge the day with this number (since 1970-01-01), which is over."""
         meters = self._evidence(history, day)
         for meter in meters:
-            _remember(meter.memory.hidden, meter.hidden_odds)
-            _remember(meter.memory.dedicated, meter.dedicated_odds)
+            if meter.known_hours >= MIN_KNOWN_HOURS:  # a day that was not measured neither confirms nor refutes
+                _remember(meter.memory.hidden, meter.hidden_odds)
+                _remember(meter.memory.dedicated, meter.dedicated_odds)
         judgements = tuple(map(decide, meters))
         self.last = {
             meter.facts.id: (judged, meter.load_w if np.isfinite(meter.load_w) else 0.0)  # JSON knows no NaN
@@ -61,7 +63,8 @@ class Judge:
             text = "the first day is not over"
             return _without_evidence(meter, Verdict.INCONCLUSIVE, Evidence("history", 0.0, 0.0, text))
         judgement, day_w = self.last[meter]
-        return estimate.within(judgement, own_w, day_w)
+        case = self.memory[meter].case
+        return estimate.within(judgement, own_w, day_w, estimate.rest(case.before_w) if case else 0.0)
 
     def _evidence(self, history: History, day: int) -> list[MeterDay]:
         total_w = history.hourly_w(day)
@@ -70,7 +73,9 @@ class Judge:
         base_w = baseload(own_w)
         found, step = hidden.features(own_w, weekend)
         hidden_odds, hidden_parts = self._rules.hidden.weigh(found)
-        flat = dedicated.features(own_w, history.daily("power_factor", day))
+        factor = history.daily("power_factor", day)
+        factor[[facts.id in self._parents for facts in self._site.meters]] = np.nan  # of the whole, not of its own part
+        flat = dedicated.features(own_w, factor)
         dedicated_odds, dedicated_parts = dedicated.weigh(flat, self._rules)
         has_step = np.isfinite(found["lift_share"])
         first_day = history.first_day
@@ -84,11 +89,13 @@ class Judge:
                 hourly_w=own_w[row],
                 base_w=base_w[row],
                 total_w=float(mean(total_w[row, -1])),
+                total_hours=int(np.isfinite(total_w[row, -1]).sum()),
                 hidden_odds=float(hidden_odds[row]) if has_step[row] else -np.inf,
                 onset_day=first_day + int(step.onset[row]),
                 height_w=float(step.height_w[row]),
                 before_w=float(step.before_w[row]),
                 spread_w=float(step.spread_w[row]),
+                earlier_w=float(step.earlier_w[row]),
                 dedicated_odds=float(np.nan_to_num(dedicated_odds[row], nan=-np.inf)),
                 explain_hidden=partial(reasons, row, found, hidden_parts, hidden.TEXTS),
                 explain_dedicated=partial(reasons, row, flat, dedicated_parts, dedicated.TEXTS),

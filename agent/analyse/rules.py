@@ -5,118 +5,22 @@ Each rule takes one meter's day and gives a judgement or None. To read the produ
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 
 from agent.analyse.detect import estimate, hidden
-from agent.analyse.detect.estimate import Estimate
-from agent.analyse.detect.evidence import Rules, probability
-from agent.analyse.features.robust import Floats, mean, median
-from agent.config import MeterFacts
+from agent.analyse.detect.evidence import probability
+from agent.analyse.features.robust import mean, median
+from agent.analyse.meter_day import NOTHING, Case, MeterDay
 from agent.records import Evidence, Judgement, Verdict
 
-DAY_S = 86_400
 MIN_HISTORY_DAYS = hidden.MIN_BEFORE_DAYS + hidden.MIN_AFTER_DAYS
-_MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than the day's
+MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than the day's
 _MIN_REMAINDER = 0.05  # of a parent's load: two class 1 meters differ by up to 2 %, three by more
+_MIN_EXPORT = 0.02  # of the highest hour: below, a meter's zero is not better than that
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
-_CLOSED_BELOW = 0.4  # of the step's height: the farm is off when the baseload has come down this far
 _REFINED_DAYS = 28  # of a case; later the search leaves its onset behind and would drag it along
-_DEDICATED_DAYS = 3  # flatness looks back two weeks, so three days in a row suffice
 _DECLARED_TOLERANCE = 1.1  # declarations are round numbers
-_NOTHING: Estimate = (0.0, 0.0, 0.0)
-
-
-class Case(msgspec.Struct):
-    """A hidden load that was found and has not gone. Days are numbers since 1970-01-01, powers W."""
-
-    onset_day: int
-    before_w: float
-    height_w: float
-    half_width_w: float
-    log_odds: float
-    reasons: tuple[Evidence, ...]
-
-
-class Memory(msgspec.Struct):
-    """What is kept of one meter from day to day: the last days' log-odds and the open case."""
-
-    hidden: list[float] = []
-    dedicated: list[float] = []
-    case: Case | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterDay:
-    """One meter on one day, and the evidence. Powers are of its own load: what no sub-meter sees."""
-
-    facts: MeterFacts
-    day: int
-    rules: Rules
-    has_servers: bool
-    is_parent: bool
-    hourly_w: Floats  # (days, 24), the last row is the day that is judged
-    base_w: Floats  # (days,)
-    total_w: float  # mean of the day, sub-meters included
-    hidden_odds: float  # -inf where there is nothing to weigh
-    onset_day: int
-    height_w: float
-    before_w: float
-    spread_w: float
-    dedicated_odds: float
-    explain_hidden: Callable[[], tuple[Evidence, ...]]
-    explain_dedicated: Callable[[], tuple[Evidence, ...]]
-    memory: Memory = field(default_factory=Memory)
-
-    @property
-    def load_w(self) -> float:
-        """Mean of the day."""
-        return float(mean(self.hourly_w[-1]))
-
-    @property
-    def recent_w(self) -> float:
-        """Mean of the last two weeks."""
-        return float(mean(self.hourly_w[-14:].ravel()))
-
-    @property
-    def is_farm(self) -> bool:
-        """Whether the flatness and the power factor of the last days together say: a farm as a whole."""
-        strong = [odds >= self.rules.dedicated_mining for odds in self.memory.dedicated[-_DEDICATED_DAYS:]]
-        return len(strong) == _DEDICATED_DAYS and all(strong) and not self.has_servers
-
-    @property
-    def has_risen(self) -> bool:
-        """Whether the baseload rose by a machine at least, and has not come down again."""
-        return self.height_w >= self.rules.least_mining_w and self.stands(self.before_w, self.height_w)
-
-    def stands(self, before_w: float, height_w: float) -> bool:
-        """Whether the baseload of the last days still holds a step; unknown days do not end it."""
-        return not median(self.base_w[-5:]) < before_w + _CLOSED_BELOW * height_w
-
-    def judgement(
-        self,
-        verdict: Verdict,
-        reasons: tuple[Evidence, ...],
-        mining_w: Estimate = _NOTHING,
-        since_day: int | None = None,
-        score: float | None = None,
-    ) -> Judgement:
-        """Give a judgement of this meter; the score is 0.5 where a mining alarm begins.
-
-        Flatness does not count where servers are the business.
-        """
-        flatness = -np.inf if self.has_servers else self.dedicated_odds
-        margin = max(self.hidden_odds - self.rules.hidden_mining, flatness - self.rules.dedicated_mining)
-        return Judgement(
-            meter=self.facts.id,
-            verdict=verdict,
-            score=round(probability(margin) if score is None else score, 4),
-            mining_w=mining_w,
-            since_s=None if since_day is None else since_day * DAY_S,
-            reasons=reasons,
-        )
 
 
 Rule = Callable[[MeterDay], Judgement | None]
@@ -130,18 +34,23 @@ def generation(meter: MeterDay) -> Judgement | None:
 
 
 def exporting(meter: MeterDay) -> Judgement | None:
-    """A load behind a meter that gives more than it takes cannot be told from the sun."""
-    if not meter.recent_w < 0:
+    """A load behind a meter through which the sun feeds back cannot be told from the season."""
+    compared = meter.hourly_w[-(hidden.BEFORE_DAYS + hidden.AFTER_DAYS) :]
+    lowest_w = float(np.nanmin(compared))
+    if lowest_w >= -_MIN_EXPORT * float(np.nanmax(compared)) and meter.recent_w >= 0:
         return None
-    text = 'more flows out of this meter than in: declare role = "generation" if it measures nothing else'
-    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("export", meter.recent_w, 0.0, text),), score=0.0)
+    text = 'power flows back through this meter at times: meter the generation too, with role = "generation"'
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("export", lowest_w, 0.0, text),), score=0.0)
 
 
 def too_little_data(meter: MeterDay) -> Judgement | None:
     """A day that was not measured supports no verdict, and no mining."""
-    known = int(np.isfinite(meter.hourly_w[-1]).sum())
-    if known >= _MIN_KNOWN_HOURS:
+    known = meter.known_hours
+    if known >= MIN_KNOWN_HOURS:
         return None
+    if meter.total_hours >= MIN_KNOWN_HOURS:
+        text = "its sub-meters were not measured well, so its own part of the load is not known"
+        return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("coverage", known / 24, 0.0, text),), score=0.0)
     text = f"only {known} of the day's 24 hours were measured well"
     return meter.judgement(Verdict.FAULT, (Evidence("coverage", known / 24, 0.0, text),), score=0.0)
 
@@ -150,7 +59,7 @@ def stuck(meter: MeterDay) -> Judgement | None:
     """A register that repeats itself looks like a perfect miner and is none."""
     week = meter.hourly_w[-7:].ravel()
     pairs = np.isfinite(week[1:]) & np.isfinite(week[:-1]) & (week[1:] != 0)
-    if pairs.sum() < _MIN_KNOWN_HOURS:
+    if pairs.sum() < MIN_KNOWN_HOURS:
         return None
     share = float((week[1:] == week[:-1])[pairs].mean())
     if share <= _MAX_REPEATED:
@@ -171,7 +80,7 @@ def declared(meter: MeterDay) -> Judgement | None:
         return meter.judgement(Verdict.SUSPECT, (Evidence("declared_load", excess, 1.0, text),))
     text = f"registered as {facts.declared}"
     reason = (Evidence("declared_load", week_w, 0.0, text),)
-    mining_w = (meter.load_w,) * 3 if facts.declared == "mining" else _NOTHING
+    mining_w = (meter.load_w,) * 3 if facts.declared == "mining" else NOTHING
     return meter.judgement(Verdict.DECLARED, reason, mining_w, score=0.0)
 
 
@@ -195,7 +104,7 @@ def open_case(meter: MeterDay) -> Judgement | None:
         return None
     same = abs(meter.onset_day - case.onset_day) <= 2 and meter.height_w > 0
     if same and meter.day - case.onset_day < _REFINED_DAYS:
-        meter.memory.case = case = _case(meter)
+        meter.memory.case = case = _case(meter, case.log_odds)
     return _hidden_mining(meter, case)
 
 
@@ -206,19 +115,24 @@ def dedicated_farm(meter: MeterDay) -> Judgement | None:
     since = _running_since(meter)
     days = meter.day + 1 - since
     at_least = "at least " if days == len(meter.hourly_w) else ""
-    text = f"the feeder has run at this level for {at_least}{days} days"
+    text = f"the feeder has run at half of this level or more for {at_least}{days} days"
     reasons = (*meter.explain_dedicated(), Evidence("running_days", float(days), 0.0, text))
     mining_w = estimate.dedicated_feeder(meter.load_w, meter.rules)
     return meter.judgement(Verdict.MINING, reasons, mining_w, since)
 
 
 def new_hidden_load(meter: MeterDay) -> Judgement | None:
-    """A step that was strong on each of the last days opens a case, but not where servers are the business."""
+    """A step that was strong on each of the last days opens a case.
+
+    Not where servers are the business, nor where the baseload only returns to where it was.
+    """
     days = meter.rules.hidden_persistence_days
     strong = [odds >= meter.rules.hidden_mining for odds in meter.memory.hidden[-days:]]
-    if len(strong) < days or not all(strong) or meter.has_servers or not meter.has_risen:
+    if len(strong) < days or not all(strong) or not meter.has_risen:
         return None
-    meter.memory.case = _case(meter)
+    if meter.has_servers or meter.has_stood_so_high:
+        return None
+    meter.memory.case = _case(meter, meter.hidden_odds)
     return _hidden_mining(meter, meter.memory.case)
 
 
@@ -227,7 +141,7 @@ def suspect(meter: MeterDay) -> Judgement | None:
     if meter.recent_w < meter.rules.least_mining_w:
         return None
     if meter.hidden_odds >= meter.rules.hidden_suspect and meter.has_risen:
-        return meter.judgement(Verdict.SUSPECT, meter.explain_hidden())
+        return meter.judgement(Verdict.SUSPECT, (*meter.explain_hidden(), *_returned(meter)))
     if meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
         return meter.judgement(Verdict.SUSPECT, meter.explain_dedicated())
     return None
@@ -279,13 +193,21 @@ def decide(meter: MeterDay) -> Judgement:
     return next(judgement for rule in RULES if (judgement := rule(meter)) is not None)
 
 
-def _case(meter: MeterDay) -> Case:
+def _returned(meter: MeterDay) -> tuple[Evidence, ...]:
+    if not meter.has_stood_so_high:
+        return ()
+    text = f"the baseload stood at {meter.earlier_w:.0f} W in an earlier week: it may only have returned"
+    return (Evidence("earlier_level", meter.earlier_w, 0.0, text),)
+
+
+def _case(meter: MeterDay, least_odds: float) -> Case:
     half = estimate.half_width(meter.spread_w, meter.recent_w, meter.rules)
-    return Case(meter.onset_day, meter.before_w, meter.height_w, half, meter.hidden_odds, meter.explain_hidden())
+    odds = max(least_odds, meter.hidden_odds)
+    return Case(meter.onset_day, meter.before_w, meter.height_w, half, odds, meter.explain_hidden())
 
 
 def _hidden_mining(meter: MeterDay, case: Case) -> Judgement:
-    mining_w = estimate.hidden_load(case.height_w, case.half_width_w, meter.load_w)
+    mining_w = estimate.hidden_load(case.height_w, case.half_width_w, meter.load_w - estimate.rest(case.before_w))
     score = probability(case.log_odds - meter.rules.hidden_mining)
     return meter.judgement(Verdict.MINING, case.reasons, mining_w, case.onset_day, score)
 

@@ -7,6 +7,7 @@ from agent.analyse.detect.evidence import Rules
 from agent.records import Judgement
 
 _P90 = 1.2816  # of the normal distribution, in standard deviations
+_RESTS_DEEPER = 0.9  # of the earlier baseload: some hours of a building fall below the mean of its six lowest
 Estimate = tuple[float, float, float]
 
 
@@ -19,17 +20,26 @@ def half_width(spread_w: float, load_w: float, rules: Rules) -> float:
     return _P90 * math.hypot(rules.estimate_noise * spread_w, rules.estimate_season * load_w)
 
 
-def hidden_load(height_w: float, half_width_w: float, load_w: float) -> Estimate:
-    """Give the estimate of a hidden load; never more than what the meter sees.
+def rest(before_w: float) -> float:
+    """Give what the building draws at least beside a hidden load: nearly its earlier baseload."""
+    return _RESTS_DEEPER * before_w
+
+
+def hidden_load(height_w: float, half_width_w: float, ceiling_w: float) -> Estimate:
+    """Give the estimate of a hidden load; never more than ``ceiling_w``, what the building leaves of the load.
 
     >>> hidden_load(5000.0, 1000.0, 20000.0)
     (4000.0, 5000.0, 6000.0)
     >>> hidden_load(5000.0, 1000.0, 4500.0)
     (4000.0, 4500.0, 4500.0)
     """
-    low, middle, high = (max(0.0, height_w + offset) for offset in (-half_width_w, 0.0, half_width_w))
-    ceiling = max(0.0, load_w)
-    return min(low, ceiling), min(middle, ceiling), min(high, ceiling)
+    return limited((height_w - half_width_w, height_w, height_w + half_width_w), ceiling_w)
+
+
+def limited(mining_w: Estimate, ceiling_w: float) -> Estimate:
+    """Bound an estimate between nothing and ``ceiling_w``."""
+    low, middle, high = (min(max(0.0, watts), max(0.0, ceiling_w)) for watts in mining_w)
+    return low, middle, high
 
 
 def dedicated_feeder(load_w: float, rules: Rules) -> Estimate:
@@ -38,18 +48,15 @@ def dedicated_feeder(load_w: float, rules: Rules) -> Estimate:
     return load * (1 - rules.dedicated_overhead), load * (1 - rules.dedicated_overhead / 2), load
 
 
-def within(judgement: Judgement, load_w: float, of_w: float) -> Judgement:
-    """Carry a day's judgement into a window that measured ``load_w``, the day having measured ``of_w``.
+def within(judgement: Judgement, load_w: float, day_w: float, rest_w: float) -> Judgement:
+    """Carry a day's judgement into a window that measured ``load_w``, the day having measured ``day_w``.
 
-    A farm cannot draw more than its meter sees, and a dedicated feeder draws what it draws now.
+    A hidden farm cannot draw more than the building leaves, its rest being ``rest_w``; a feeder
+    that is a farm as a whole (``rest_w`` is 0) draws what it draws now.
     """
-    low, middle, high = judgement.mining_w
-    if high <= 0:
-        return judgement
-    if not math.isfinite(load_w):
+    if judgement.mining_w[2] <= 0 or not math.isfinite(load_w) or day_w <= 0:
         return replace(judgement, mining_w=(0.0, 0.0, 0.0))
-    ceiling = max(0.0, load_w)
-    if high >= of_w:  # the estimate was all of the load
-        share = ceiling / of_w if of_w > 0 else 0.0
-        return replace(judgement, mining_w=(low * share, middle * share, high * share))
-    return replace(judgement, mining_w=(min(low, ceiling), min(middle, ceiling), min(high, ceiling)))
+    if rest_w > 0:
+        return replace(judgement, mining_w=limited(judgement.mining_w, load_w - rest_w))
+    low, middle, high = (watts * max(0.0, load_w) / day_w for watts in judgement.mining_w)
+    return replace(judgement, mining_w=(low, middle, high))

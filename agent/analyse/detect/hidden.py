@@ -19,6 +19,7 @@ BEFORE_DAYS = 28  # what the load was: four weeks, so that each hour of the week
 AFTER_DAYS = 42  # an onset older than six weeks is found by then or merges with the season
 MIN_BEFORE_DAYS = 14
 MIN_AFTER_DAYS = 7  # a full week, or the lift over the week's hours is unknown
+EARLIER_DAYS = 100  # a summer break and the weeks before it: what stood then may return; longer costs recall
 _MIN_PAST_DAYS = 70  # what came before the six weeks, to know what steps this meter makes by itself
 
 
@@ -33,6 +34,7 @@ class Step:
     height_w: Floats
     before_w: Floats
     spread_w: Floats
+    earlier_w: Floats  # highest week of the baseload in the hundred days that ended a week before the onset
     sharpness: Floats  # share of the height reached between the three days before and after
 
 
@@ -42,7 +44,7 @@ def find_step(base_w: Floats) -> Step:
     onsets = np.arange(max(MIN_BEFORE_DAYS, days - AFTER_DAYS), days - MIN_AFTER_DAYS + 1)
     if not len(onsets):
         nothing = np.full(meters, np.nan)
-        return Step(np.full(meters, -1), nothing, nothing, nothing, nothing)
+        return Step(np.full(meters, -1), nothing, nothing, nothing, nothing, nothing)
     before = _gather(base_w, onsets[:, None] + np.arange(-BEFORE_DAYS, 0))
     after = _gather(base_w, onsets[:, None] + np.arange(AFTER_DAYS))
     low, high = median(before), median(after)
@@ -59,14 +61,25 @@ def find_step(base_w: Floats) -> Step:
     best = np.where(usable, clear, -np.inf).argmax(axis=-1)
     row = np.arange(meters)
     found = usable[row, best]
+    onset = np.where(found, onsets[best], -1)
     sharpness = ratio(mean(after[..., :3]) - mean(before[..., -3:]), height)[row, best]
     return Step(
-        onset=np.where(found, onsets[best], -1),
+        onset=onset,
         height_w=np.where(found, height[row, best], np.nan),
         before_w=np.where(found, low[row, best], np.nan),
         spread_w=np.where(found, spread[row, best], np.nan),
+        earlier_w=_highest_week(base_w, onset - 7),
         sharpness=np.where(found, sharpness, np.nan),
     )
+
+
+def _highest_week(base_w: Floats, before: NDArray[np.intp]) -> Floats:
+    """Give the highest median of seven days, four of them known, in the hundred days that end before ``before``."""
+    start = np.arange(base_w.shape[-1])
+    weeks = _gather(base_w, start[:, None] + np.arange(7))
+    level = np.where(np.isfinite(weeks).sum(axis=-1) >= 4, median(weeks), np.nan)
+    inside = (start + 7 <= before[:, None]) & (start >= before[:, None] - EARLIER_DAYS)
+    return quantile(np.where(inside, level, np.nan), 1.0)
 
 
 def _gather(series: Floats, index: NDArray[np.intp]) -> Floats:
@@ -108,7 +121,7 @@ def features(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[dict[str, Fl
         onset = int(step.onset[row])
         rises[row] = lift(hourly_w[row], weekend, onset)
         means[row] = mean(hourly_w[row, max(0, onset - BEFORE_DAYS) : onset].ravel())
-    largest, top = _own_past(base_w)
+    largest = _largest_step(base_w)
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = median(rises)
         evenness = np.where(middle > 0, middle, np.nan)
@@ -119,32 +132,36 @@ def features(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[dict[str, Fl
             "sharpness": np.clip(step.sharpness, -0.5, 1.5),
             "lift_spread": np.clip((quantile(rises, 0.75) - quantile(rises, 0.25)) / evenness, 0.0, 3.0),
             "past_largest": np.clip(np.log(height / largest), -2.0, 2.0),
-            "above_past": np.clip((step.before_w + height - top) / height, -2.0, 1.0),
         }
     return values, step
 
 
-def _own_past(base_w: Floats) -> tuple[Floats, Floats]:
-    """Give the largest of this meter's earlier 14-day steps, and its earlier high level, in W.
+def _largest_step(base_w: Floats) -> Floats:
+    """Give the largest of this meter's earlier 14-day steps, in W.
 
     Earlier means before the six weeks in which the onset is sought; NaN under ten weeks of it.
     """
     past = base_w[:, : max(0, base_w.shape[1] - AFTER_DAYS - 7)]
     if past.shape[1] < _MIN_PAST_DAYS:
-        nothing = np.full(len(base_w), np.nan)
-        return nothing, nothing
+        return np.full(len(base_w), np.nan)
     at = np.arange(14, past.shape[1] - 13, 7)
     steps = median(_gather(past, at[:, None] + np.arange(14))) - median(_gather(past, at[:, None] - np.arange(1, 15)))
-    return quantile(np.maximum(np.abs(steps), 1e-6), 1.0), quantile(past, 0.98)
+    return quantile(np.maximum(np.abs(steps), 1e-6), 1.0)
+
+
+def _times(ratio: float) -> str:
+    """Say how many times; a feeder at rest has hardly a spread, and a larger number would say no more.
+
+    >>> _times(7.25), _times(900.0)
+    ('7.2 times', 'more than 100 times')
+    """
+    return f"{ratio:.1f} times" if ratio <= 100 else "more than 100 times"
 
 
 TEXTS: Mapping[str, Callable[[float], str]] = {
     "lift_share": lambda v: f"the baseload rose by {100 * np.exp(v):.0f} % of the earlier mean load",
-    "clarity": lambda v: f"the step is {np.exp(v):.1f} times the baseload's day-to-day spread",
+    "clarity": lambda v: f"the step is {_times(np.exp(v))} the baseload's day-to-day spread",
     "sharpness": lambda v: f"{100 * max(0.0, min(v, 1.0)):.0f} % of the step came within three days",
     "lift_spread": lambda v: f"the lift differs by {100 * v:.0f} % between the hours of the week",
     "past_largest": lambda v: f"the step is {np.exp(v):.1f} times the largest in this meter's past",
-    "above_past": lambda v: (
-        "the baseload stands above all of this meter's past" if v > 0.2 else "the baseload has stood this high before"
-    ),
 }

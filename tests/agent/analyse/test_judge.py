@@ -8,6 +8,7 @@ import pytest
 
 from agent.analyse.analyst import Day
 from agent.analyse.judge import Judge
+from agent.analyse.meter_day import Case
 from agent.analyse.replay import replay
 from agent.analyse.rules import RULES as ORDER
 from agent.analyse.site import Site
@@ -308,21 +309,22 @@ def test_a_judgement_uses_nothing_later(until: int) -> None:
 
 
 def windowed(power_w: list[float], quality: list[Quality]) -> tuple[Judgement, ...]:
-    """Carry a day on which the workshop mined 8 kW of 20 kW, the incomer 4 of 10, into a window."""
+    """Carry a day with hidden farms, 8 kW of the workshop's 20, 4 of the incomer's 10, into a window."""
     judge = Judge(Site("other", (facts("main"), facts("workshop", parent="main"))), RULES)
     for meter, middle, load_w in (("main", 4000.0, 10_000.0), ("workshop", 8000.0, 20_000.0)):
         mining_w = (0.8 * middle, middle, 1.2 * middle)
         mining = Judgement(meter=meter, verdict=Verdict.MINING, score=0.9, mining_w=mining_w, since_s=0, reasons=())
         judge.last[meter] = (mining, load_w)
+        judge.memory[meter].case = Case(START_DAY, 1000.0, middle, 0.2 * middle, 3.0, ())
     return judge.window(np.array(power_w), quality)
 
 
 def test_a_window_mines_no_more_than_it_measured() -> None:
-    """The farm's power of yesterday, limited by what each meter itself feeds now."""
+    """The farm's power of yesterday, limited by what the building leaves of each meter's own load now."""
     main, workshop = windowed([23_000.0, 7000.0], [Quality.GOOD] * 2)
 
     assert main.mining_w == (3200.0, 4000.0, 4800.0)
-    assert workshop.mining_w == (6400.0, 7000.0, 7000.0)
+    assert workshop.mining_w == (6100.0, 6100.0, 6100.0)  # 7 kW less 90 % of the earlier baseload of 1 kW
 
 
 def test_a_window_that_cannot_be_trusted_mines_nothing() -> None:
@@ -348,3 +350,68 @@ def test_the_rules_are_read_from_top_to_bottom() -> None:
     assert position("stuck") < position("declared") < position("open_case") < position("new_hidden_load")
     assert position("too_little_data") < position("dedicated_farm") < position("suspect") < position("flat")
     assert names[-1] == "normal"
+
+
+def test_a_term_that_starts_again_is_no_farm() -> None:
+    """After five weeks of break the baseload returns to where it has stood before, and the reason says so."""
+    load = office(200)
+    load[120 * 24 : 155 * 24] *= 0.5
+
+    days = judged({"m": load})
+
+    assert "mining" not in verdicts(days, "m")
+    assert "earlier_level" in {name for judgement in of(days, "m") for name in evidence(judgement)}
+
+
+def test_the_power_factor_of_the_whole_says_nothing_of_the_rest() -> None:
+    """An incomer at 0.98 with a small steady remainder beside its sub-meter is no farm."""
+    loads = {"main": office(60) + farm(60, 4000.0), "office": office(60)}
+    site = (facts("main"), facts("office", parent="main"))
+
+    days = judged(loads, meters=site, power_factor=0.98)
+
+    assert "mining" not in verdicts(days, "main")
+
+
+def test_a_meter_through_which_the_sun_feeds_back_is_inconclusive() -> None:
+    """A net meter's baseload rises when the sun goes; nobody mines for that."""
+    roof = solar(150, 40_000.0)
+    roof[90 * 24 :] *= 0.1
+
+    days = judged({"m": office(150) + roof})
+
+    assert set(verdicts(days, "m")[1:]) == {"inconclusive"}
+    assert "export" in evidence(of(days, "m")[-1])
+
+
+def test_days_without_data_confirm_nothing() -> None:
+    """Seven measured days of a step, five of outage and one more do not make the five strong days in a row."""
+    load = office(76) + farm(76, FARM_W, ONSET)
+    load[(ONSET + 7) * 24 : (ONSET + 12) * 24] = np.nan
+
+    days = judged({"m": load})
+
+    assert "mining" not in verdicts(days, "m")[: ONSET + 13]
+
+
+def test_a_parent_with_a_dead_sub_meter_is_not_called_unmeasured() -> None:
+    """The incomer was measured; what is not known is its own part."""
+    dead = office(30)
+    dead[20 * 24 :] = np.nan
+    site = (facts("main"), facts("office", parent="main"))
+
+    days = judged({"main": office(30) * 2, "office": dead}, meters=site)
+
+    last = of(days, "main")[-1]
+    assert last.verdict is Verdict.INCONCLUSIVE
+    assert "sub-meters" in last.reasons[0].text
+
+
+def test_the_score_is_half_or_more_exactly_for_mining() -> None:
+    """Whoever sorts by score sees every mining meter above every other."""
+    days = judged({"m": office(120) + farm(120, FARM_W, ONSET, 100), "cold": cold_store(120)}, power_factor=0.97)
+
+    seen = {
+        (judgement.verdict is Verdict.MINING, judgement.score >= 0.5) for day in days for judgement in day.judgements
+    }
+    assert seen == {(True, True), (False, False)}
