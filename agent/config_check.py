@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.acquire.bus import parse_url
+from agent.acquire.bus_url import parse_url
 from agent.acquire.profile import profile_names
 from agent.errors import InputError
 from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole

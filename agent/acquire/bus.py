@@ -2,25 +2,13 @@
 
 It knows no meter, no quantity and no schedule. Retries and back-off are the poller's. What a bus
 promises: one request at a time, and never the answer to one request as the answer to another.
-
-A bus is named by a URL::
-
-    tcp://HOST[:PORT]                                     Modbus TCP, port 502 unless it says otherwise
-    rtu:///dev/ttyUSB0?baud=9600&parity=N&stopbits=1      RS-485; rtu://./name is a relative path
-    rtu+tcp://HOST:PORT                                   RTU frames through a transparent gateway
+``bus_url`` describes how a bus is named.
 """
 
-import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from agent.errors import InputError
+from agent.acquire.bus_url import parse_url
 from agent.records import ReadRequest
-
-_MODBUS_PORT = 502  # assigned by IANA
-_FORMS = "tcp://HOST[:PORT], rtu:///dev/ttyUSB0?baud=9600&parity=N&stopbits=1 or rtu+tcp://HOST:PORT"
 
 
 class Bus(Protocol):
@@ -33,32 +21,6 @@ class Bus(Protocol):
         """Let go of the line; a request under way ends as disconnected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcpAddress:
-    """A Modbus TCP server, or with ``rtu`` a gateway that passes RTU frames through."""
-
-    host: str
-    port: int
-    rtu: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'rtu+tcp' if self.rtu else 'tcp'}://{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SerialAddress:
-    """A serial port and how it is set."""
-
-    path: str
-    baud: int
-    parity: str  # N, E, O
-    stopbits: int
-
-    def __str__(self) -> str:
-        return f"rtu://{self.path}?baud={self.baud}&parity={self.parity}&stopbits={self.stopbits}"
-
-
 def open_bus(url: str, timeout_s: float) -> Bus:
     """Make the bus that ``url`` names; it connects at the first request. Raises InputError.
 
@@ -68,89 +30,3 @@ def open_bus(url: str, timeout_s: float) -> Bus:
     from agent.acquire.bus_pymodbus import PymodbusBus  # 60 ms of import that `flatwatt check` does without
 
     return PymodbusBus(address, timeout_s)
-
-
-def parse_url(url: str) -> TcpAddress | SerialAddress:
-    """Read the URL of a bus. Raises InputError with what is wrong and what was expected.
-
-    >>> parse_url("tcp://10.0.0.7")
-    TcpAddress(host='10.0.0.7', port=502, rtu=False)
-    >>> parse_url("rtu:///dev/ttyUSB0?parity=E")
-    SerialAddress(path='/dev/ttyUSB0', baud=9600, parity='E', stopbits=1)
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise _wrong(url, str(error)) from None
-    if parts.username is not None or parts.fragment:
-        raise _wrong(url, "a user name or a #fragment has no meaning here")
-    match parts.scheme:
-        case "rtu":
-            return _serial(url, parts)
-        case "tcp" | "rtu+tcp":
-            return _tcp(url, parts, port)
-        case other:
-            raise _wrong(url, f"unknown scheme {other!r}" if other else "it names no scheme")
-
-
-def _tcp(url: str, parts: SplitResult, port: int | None) -> TcpAddress:
-    rtu = parts.scheme == "rtu+tcp"
-    if not parts.hostname:
-        raise _wrong(url, "the host is missing")
-    if parts.query or parts.path not in ("", "/"):
-        raise _wrong(url, f"nothing may follow the port, found {parts.path or '?' + parts.query!r}")
-    if port is None and rtu:
-        raise _wrong(url, "the port is missing, and gateways for RTU have no usual one")
-    if port == 0:
-        raise _wrong(url, "port 0 cannot be connected to")
-    return TcpAddress(host=parts.hostname, port=_MODBUS_PORT if port is None else port, rtu=rtu)
-
-
-def _baud(text: str) -> int:
-    if not 300 <= int(text) <= 4_000_000:
-        raise ValueError
-    return int(text)
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    return check
-
-
-_SETTINGS: dict[str, tuple[Callable[[str], int | str], str]] = {
-    "baud": (_baud, "a number from 300 to 4000000"),
-    "parity": (_one_of("N", "E", "O"), "N, E or O"),
-    "stopbits": (_one_of("1", "2"), "1 or 2"),
-}
-
-
-def _serial(url: str, parts: SplitResult) -> SerialAddress:
-    path = parts.netloc + parts.path
-    if not path.strip("/."):
-        raise _wrong(url, "the device is missing")
-    settings: dict[str, int | str] = {"baud": 9600, "parity": "N", "stopbits": "1"}
-    for key, text in parse_qsl(parts.query, keep_blank_values=True):
-        if key not in _SETTINGS:
-            raise _wrong(url, f"unknown setting {key!r}{_did_you_mean(key)}")
-        read, expected = _SETTINGS[key]
-        try:
-            settings[key] = read(text)
-        except ValueError:
-            raise _wrong(url, f"{key} is {text!r}, expected {expected}") from None
-    return SerialAddress(
-        path=path, baud=int(settings["baud"]), parity=str(settings["parity"]), stopbits=int(settings["stopbits"])
-    )
-
-
-def _did_you_mean(key: str) -> str:
-    close = difflib.get_close_matches(key, _SETTINGS, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _wrong(url: str, what: str) -> InputError:
-    return InputError(f"bus {url!r}: {what}; expected {_FORMS}")

@@ -21,9 +21,9 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
 
-from agent.acquire.bus import SerialAddress, TcpAddress
 from agent.acquire.bus_answers import SHORTEST_RTU, find_rtu, find_tcp, in_step, unanswered
 from agent.acquire.bus_silence import Silence
+from agent.acquire.bus_url import SerialAddress, TcpAddress
 from agent.acquire.line import line_of
 from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest

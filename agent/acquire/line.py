@@ -6,7 +6,7 @@ V1.0b, 3.1 (header).
 
 from dataclasses import dataclass
 
-from agent.acquire.bus import TcpAddress, parse_url
+from agent.acquire.bus_url import TcpAddress, parse_url
 
 _GATEWAY_BAUD = 9600  # of the line behind a transparent gateway: unknown, so the usual one
 _TURNAROUND_S = 0.02  # of an electricity meter, typical: it measures first and answers then

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import agent
-from agent.acquire.bus import SerialAddress, TcpAddress, parse_url
+from agent.acquire.bus_url import SerialAddress, TcpAddress, parse_url
 from agent.errors import InputError
 
 
