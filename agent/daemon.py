@@ -165,7 +165,10 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.receipted}
         events.append(event("spool_corrupt", now_s, text, {**data}))
     if told_until_s:
-        text = f"measuring again; the last window ended {now_s - told_until_s} s ago"
+        ago_s = now_s - told_until_s
+        text = f"measuring again; the last window ended {ago_s} s ago"
+        if ago_s < 0:
+            text = f"measuring again; the last window ended {-ago_s} s later than now: the clock was set back"
         events.append(event("restart", now_s, text, {"told_until_s": told_until_s}))
     elif spool.loss is None:
         events.append(event("start", now_s, "the first start of this gateway", {}))

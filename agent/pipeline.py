@@ -22,6 +22,8 @@ from agent.records import Quality, Sample
 logger = logging.getLogger(__name__)
 
 _POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
+_SET_BACK_TICKS = 2  # less is the corrections of a time server, or a poll that began early
+_WAIT_S = 86_400
 _QUALITY_TEXTS = {
     Quality.GOOD: "measures well again",
     Quality.TIMEOUT: "answers too rarely: check its supply, its wiring and its address",
@@ -83,7 +85,8 @@ class Pipeline:
         self._key = key
         self._outlet = outlet
         self._period_s = period_s
-        self._whole_s = -(-clock.now_s() // window_s) * window_s  # start of the first whole window
+        self._window_s = window_s
+        self._whole_s = self._whole_from(clock.now_s())
 
     async def run(self, until_s: float = float("inf")) -> None:
         """Poll on every tick; each window that is over is analysed and told."""
@@ -92,7 +95,7 @@ class Pipeline:
             await self._clock.sleep_until(tick_s)
             samples = await self._poller.poll(tick_s, self._patience(tick_s))
             self._collect(samples, tick_s)
-            tick_s = self._next_tick(max(tick_s, self._clock.now_s() - self._period_s))
+            tick_s = self._tick_after(tick_s)
         self._close_window(tick_s)
 
     def tell(self, events: Sequence[wire.Event]) -> None:
@@ -106,8 +109,27 @@ class Pipeline:
         """Give the first multiple of the period after ``after_s``: all gateways tick on the same grid."""
         return (after_s // self._period_s + 1) * self._period_s
 
+    def _tick_after(self, tick_s: float) -> float:
+        """Give the next tick. Where the clock was set forward, that of now; where it was set back, too, and say so."""
+        now_s = self._clock.now_s()
+        if now_s > tick_s + self._window_s:
+            self._whole_s = self._whole_from(now_s)
+        if now_s >= tick_s - _SET_BACK_TICKS * self._period_s:
+            return self._next_tick(max(tick_s, now_s - self._period_s))
+        text = f"the clock was set back by {tick_s - now_s:.0f} s"
+        logger.warning("%s", text)
+        self.tell([event("clock", int(now_s), text, {"before": int(tick_s), "now": int(now_s)})])
+        self._windows.set_back(now_s)
+        self._whole_s = self._whole_from(now_s)
+        return self._next_tick(now_s)
+
+    def _whole_from(self, time_s: float) -> float:
+        """Give the start of the first window that begins at ``time_s`` or later."""
+        return -(-time_s // self._window_s) * self._window_s
+
     def _patience(self, tick_s: float) -> float | None:
-        return self._clock.patience_s(tick_s + _POLL_SHARE * self._period_s)
+        patience_s = self._clock.patience_s(tick_s + _POLL_SHARE * self._period_s)
+        return None if patience_s is None else min(patience_s, self._period_s)  # the clock may have been set back
 
     def _collect(self, samples: Iterable[Sample], tick_s: float) -> None:
         """Give late samples to the open window, close it if it is over, and go on with those of this tick."""
@@ -120,10 +142,15 @@ class Pipeline:
         self._windows.add(now)
 
     def _close_window(self, now_s: float) -> None:
+        """Analyse and tell the open window if it is over.
+
+        Where the clock was set back, what was told already is not told again. A day further back it is
+        the time told before that was wrong, and waiting for it could take years: telling begins anew.
+        """
         window = self._windows.close(now_s)
         if window is None:
             return
-        if window.start_s < self._memory.told_until_s:
+        if 0 < self._memory.told_until_s - window.start_s <= _WAIT_S:
             logger.warning("the clock went back: the window at %d was told before and is dropped", window.start_s)
             return
         self._tell_findings(self._analyst.take(window))
@@ -146,7 +173,7 @@ class Pipeline:
         self._outlet.notify()
 
     def _quality_events(self, findings: Findings) -> list[wire.Event]:
-        """Give one event per meter whose quality changed; the window in which we started is thin by our own doing."""
+        """Give one event per meter whose quality changed; not where a start or the clock cut the window short."""
         window = findings.window
         events: list[wire.Event] = []
         if window.start_s < self._whole_s:

@@ -20,6 +20,8 @@ from agent.records import Judgement, Window
 
 logger = logging.getLogger(__name__)
 
+_MONTH_DAYS = 31
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -65,9 +67,11 @@ class Analyst:
         self, gateway: str, site: Site, rules: Rules, history_file: Path | None = None, state: bytes = b""
     ) -> None:
         self._history = History(history_file, site.names)
+        self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
+        self._leapt_day: int | None = None  # the first day after a leap that is not believed yet
         kept = _decode(state) if state else None
         if kept is not None:
             self._restore(kept)
@@ -77,8 +81,7 @@ class Analyst:
     def take(self, window: Window) -> Findings:
         """Take the next window of all meters."""
         features = window_features(window)
-        self._history.add(window, features)
-        days = self._days_through(window.end_s // DAY_S - 1)
+        days = self._remember(window, features) if self._is_credible(window.start_s // DAY_S) else []
         judgements = self._judge.window(features["active_power_w"], window.quality)
         return Findings(window, features, judgements, tuple(days))
 
@@ -90,6 +93,36 @@ class Analyst:
     def close(self) -> None:
         """Close the history."""
         self._history.close()
+
+    def _is_credible(self, day: int) -> bool:
+        """Tell whether a window of this day is remembered: a leap of over a month must first last into its second day.
+
+        A clock may be years ahead until it finds its time server; such windows carry the last
+        judgement on and leave history and judgement alone.
+        """
+        if not self._history.days or day < self._history.first_day + self._history.days + _MONTH_DAYS:
+            self._leapt_day = None
+            return True
+        if self._leapt_day is None or not 0 <= day - self._leapt_day <= _MONTH_DAYS:
+            self._leapt_day = day
+            logger.warning("the clock leapt more than %d days; nothing is concluded before the next day", _MONTH_DAYS)
+        return day > self._leapt_day
+
+    def _remember(self, window: Window, features: Mapping[str, Floats]) -> list[Day]:
+        """Take the window into the history and give the days that are over.
+
+        A window of a judged day means that the clock was ahead: the judge forgets what came of that.
+        After a long absence only the last month's days are judged one by one.
+        """
+        yesterday = window.start_s // DAY_S - 1
+        self._history.add(window, features)
+        if self._judged_day > yesterday:
+            self._judge = Judge(self._site, self._rules)
+            for number in range(self._history.first_day, yesterday + 1):
+                self._judge.day(self._history, number)
+            self._judged_day = yesterday
+        self._judged_day = max(self._judged_day, yesterday - _MONTH_DAYS)
+        return self._days_through(window.end_s // DAY_S - 1)
 
     def _days_through(self, day: int) -> list[Day]:
         first = max(self._judged_day + 1, self._history.first_day)

@@ -3,6 +3,10 @@
 History is worth more than any feature (docs/detection.md), so it outlives restarts and can be
 filled from a utility's recording. The file may lose its last window in a crash; it is a cache
 of evidence, not the evidence, which lies in the spool.
+
+No clock destroys it. The arrays in memory hold the 400 days up to the newest window; where the
+time leaps out of them, forward or back, they are read from disk again as of that day. On disk the
+newest 400 days that have windows are kept, so a day with a wrong date costs one day.
 """
 
 import logging
@@ -38,9 +42,17 @@ SELECT start_s / 3600 AS hour,
     TOTAL(active_power_w * known_s), TOTAL((active_power_w IS NOT NULL) * known_s),
     TOTAL(power_factor * known_s), TOTAL((power_factor IS NOT NULL) * known_s),
     TOTAL(noise_floor * known_s), TOTAL((noise_floor IS NOT NULL) * known_s)
-FROM (SELECT *, (quality = 'G') * coverage * window_s AS known_s FROM window WHERE meter = ?)
+FROM (
+    SELECT *, (quality = 'G') * coverage * window_s AS known_s
+    FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?
+)
 GROUP BY hour ORDER BY hour
 """
+_FORGET = f"""
+DELETE FROM window WHERE start_s / {DAY_S} <
+    (SELECT DISTINCT start_s / {DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {_KEPT_DAYS - 1})
+"""  # noqa: S608
+_EVER_S = (-(2**62), 2**62)
 
 
 class History:
@@ -51,11 +63,7 @@ class History:
 
     def __init__(self, path: Path | None, meters: Sequence[str]) -> None:
         self.meters = tuple(meters)
-        self._first_day = 0
-        self._days = 0
-        self._energy_j = np.zeros((len(self.meters), 0, 24))
-        self._known_s = np.zeros((len(self.meters), 0, 24))
-        self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
+        self._clear()
         self._database: sqlite3.Connection | None = None
         if path is not None:
             self._database, tables = _open(path, self.meters)
@@ -91,15 +99,33 @@ class History:
         """Take one window; windows that are not good count as unknown but are kept on disk."""
         good = np.array([letter is Quality.GOOD for letter in window.quality])
         weight_s = np.where(good, window.coverage * window.window_s, 0.0)
-        day_before = self._first_day + self._days - 1
+        day, last_day = window.start_s // DAY_S, self._first_day + self._days - 1
+        if self._database is not None and self._days and not self._first_day <= day <= last_day + _KEPT_DAYS:
+            self._turn_to(day, self._database)
         self._accumulate(window.start_s, weight_s, features)
         if self._database is not None:
-            self._store(self._database, window, features, is_new_day=window.start_s // DAY_S > day_before)
+            self._store(self._database, window, features, is_new_day=day != last_day)
 
     def close(self) -> None:
         """Close the file."""
         if self._database is not None:
             self._database.close()
+
+    def _clear(self) -> None:
+        """Hold nothing."""
+        self._first_day = 0
+        self._days = 0
+        self._energy_j = np.zeros((len(self.meters), 0, 24))
+        self._known_s = np.zeros((len(self.meters), 0, 24))
+        self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
+
+    def _turn_to(self, day: int, database: sqlite3.Connection) -> None:
+        """Hold what the disk has of the 400 days up to ``day``: the clock has leapt."""
+        self._clear()
+        try:
+            self._load(_read(database, self.meters, ((day - _KEPT_DAYS + 1) * DAY_S, (day + 1) * DAY_S - 1)))
+        except sqlite3.Error as error:
+            logger.warning("the history cannot be read again: %s", error)
 
     def _accumulate(self, start_s: int, weight_s: Floats, features: Mapping[str, Floats]) -> None:
         day = self._reach(start_s // DAY_S)
@@ -147,7 +173,7 @@ class History:
             with database:
                 database.executemany(_INSERT, rows)
                 if is_new_day:
-                    database.execute("DELETE FROM window WHERE start_s < ?", (self._first_day * DAY_S,))
+                    database.execute(_FORGET)
         except sqlite3.Error as error:
             logger.warning("the history of the window at %d is not on disk: %s", window.start_s, error)
 
@@ -155,7 +181,7 @@ class History:
         ends = [int(row[0]) for table in tables for row in (*table[:1], *table[-1:])]
         if not ends:
             return
-        self._reach(min(ends) // 24)
+        self._reach(max(min(ends) // 24, max(ends) // 24 - _KEPT_DAYS + 1))
         self._reach(max(ends) // 24)
         for row, table in enumerate(tables):
             self._load_meter(row, np.array(table).reshape(-1, 7))
@@ -204,7 +230,12 @@ def _connect(path: Path, meters: Sequence[str]) -> tuple[sqlite3.Connection, lis
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(_SCHEMA)
-        return database, [database.execute(_HOURLY, (meter,)).fetchall() for meter in meters]
+        return database, _read(database, meters)
     except sqlite3.DatabaseError:
         database.close()
         raise
+
+
+def _read(database: sqlite3.Connection, meters: Sequence[str], times_s: tuple[int, int] = _EVER_S) -> list[_Table]:
+    """Give the hours of each meter from the first to the last of ``times_s``."""
+    return [database.execute(_HOURLY, (meter, *times_s)).fetchall() for meter in meters]

@@ -82,6 +82,11 @@ class WindowBuilder:
         self._open(self._aligned(now_s))
         return window
 
+    def set_back(self, now_s: float) -> None:
+        """Drop the open window if it begins after ``now_s``: the clock was set back."""
+        if self._start_s is not None and now_s < self._start_s:
+            self._start_s = None
+
     @property
     def _start(self) -> int:
         assert self._start_s is not None

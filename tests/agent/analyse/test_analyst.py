@@ -1,6 +1,7 @@
 """The analyst over restarts: with its state, without it, without its history."""
 
 import logging
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -115,6 +116,44 @@ def test_the_days_of_a_long_absence_are_faults(tmp_path: Path) -> None:
 
     assert [day.number - START_DAY for day in days] == [40, 41, 42, 43, 44, 45]
     assert {judgement.verdict for day in days[:-1] for judgement in day.judgements} == {Verdict.FAULT}
+
+
+def test_a_leap_of_the_clock_concludes_nothing_before_its_second_day(uninterrupted: list[Day]) -> None:
+    """A day decades ahead leaves no trace in the judgement of the days after."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES)
+    days = feed(analyst, every[: 24 * 40])
+    leap = [replace(window, start_s=window.start_s + 8000 * DAY_S) for window in every[24 * 40 : 24 * 41]]
+
+    assert feed(analyst, leap) == []
+    days += feed(analyst, every[24 * 40 :])
+    assert [(day.judgements, day.changes) for day in days] == [(day.judgements, day.changes) for day in uninterrupted]
+
+
+def test_a_leap_that_lasts_is_followed() -> None:
+    """A gateway that was off for a year goes on from its second day, and catches up on no more than a month."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES)
+    feed(analyst, every[: 24 * 5])
+    later = [replace(window, start_s=window.start_s + 365 * DAY_S) for window in every[24 * 5 : 24 * 8]]
+
+    numbers = [day.number - START_DAY for day in feed(analyst, later)]
+
+    assert numbers == list(range(371 - 31, 373))
+
+
+def test_a_clock_that_was_ahead_for_days_blocks_no_day(tmp_path: Path) -> None:
+    """Back in the present, each day is judged again from the history on disk."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(analyst, every[: 24 * 40])
+    feed(analyst, [replace(window, start_s=window.start_s + 8000 * DAY_S) for window in every[24 * 40 : 24 * 43]])
+
+    days = feed(analyst, every[24 * 43 : 24 * 45])
+    analyst.close()
+
+    assert [day.number - START_DAY for day in days] == [43, 44]
+    assert days[0].judgements[1].verdict is Verdict.MINING
 
 
 def test_a_state_of_an_outage_can_be_read_again() -> None:

@@ -123,6 +123,34 @@ def test_400_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert_same(history, History(tmp_path / "history.db", METERS))
 
 
+def hold(history: History, day: int, watts: float) -> None:
+    """Add one window at noon."""
+    taken = window(day * DAY_S + 12 * 3600, [watts, watts], window_s=3600)
+    history.add(taken, window_features(taken))
+
+
+@pytest.mark.parametrize("wrong_day", [0, FIRST_DAY + 20 * 365, 2_900_000])
+def test_a_wrong_date_destroys_nothing(tmp_path: Path, wrong_day: int) -> None:
+    """A window decades away, back to the present, a restart: the 400 days are there but for the one that gave way."""
+    history = History(tmp_path / "history.db", METERS)
+    for day in range(400):
+        hold(history, FIRST_DAY + day, 1000.0 + day)
+
+    hold(history, wrong_day, 9e5)
+    alone = (history.first_day, history.days)
+    hold(history, FIRST_DAY + 400, 1400.0)
+    history.close()
+    restarted = History(tmp_path / "history.db", METERS)
+    hold(restarted, FIRST_DAY + 401, 1401.0)
+    restarted.close()
+
+    assert alone == (wrong_day, 1)
+    for held, last in ((history, 400), (restarted, 401)):
+        noon_w = held.hourly_w(FIRST_DAY + last)[0, :, 12]
+        assert (held.first_day + held.days - 1, held.days >= 399) == (FIRST_DAY + last, True)
+        np.testing.assert_allclose(noon_w[-390:], (1000.0 + last - np.arange(390)[::-1]) * 3.01 / 3)
+
+
 def test_a_window_older_than_all_is_of_no_use() -> None:
     """A clock that jumped back a year does not overwrite anything."""
     history = History(None, METERS)

@@ -1,0 +1,160 @@
+"""The pipeline under a clock that people and time servers set."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from agent.acquire.poller import Poller
+from agent.analyse.analyst import Analyst
+from agent.analyse.history import History
+from agent.analyse.site import Site
+from agent.analyse.window import WindowBuilder
+from agent.deliver.keys import load_gateway_key
+from agent.deliver.spool import Spool
+from agent.pipeline import Pipeline, remembered
+from agent.records import Sample
+from tests.agent.analyse.stories import RULES, facts
+
+DAY_S = 86_400
+START_S = 20_500 * DAY_S
+PERIOD_S = 60.0
+WINDOW_S = 900
+
+
+class SetClock:
+    """A clock that is set by hand: ``settings``, in order, are when it is set and what it says then."""
+
+    trust = "informative"
+
+    def __init__(self, start_s: float, settings: Sequence[tuple[float, float]]) -> None:
+        self._time_s = start_s
+        self._settings = list(settings)
+        self.longest_s = 0.0
+
+    def now_s(self) -> float:
+        """Give what it says."""
+        return self._time_s
+
+    async def sleep_until(self, time_s: float) -> None:
+        """Wait by the monotonic time, as a real one does; it may be set meanwhile."""
+        self.longest_s = max(self.longest_s, time_s - self._time_s)
+        self._time_s = max(self._time_s, time_s)
+        if self._settings and self._time_s >= self._settings[0][0]:
+            self._time_s = self._settings.pop(0)[1]
+
+    def patience_s(self, time_s: float) -> float | None:
+        """Give the seconds that remain."""
+        self.longest_s = max(self.longest_s, min(time_s - self._time_s, PERIOD_S))
+        return 0.0
+
+
+class SteadyPoller:
+    """One meter that always answers."""
+
+    async def poll(self, tick_s: float, _patience_s: float | None) -> list[Sample]:
+        """Give a sample; it flickers as a real one."""
+        values = {"active_power_w": 1000.0 + tick_s % 7, "voltage_l1_v": 230.0 + tick_s % 11 / 10}
+        return [Sample("m", tick_s, "ok", values)]
+
+
+@contextmanager
+def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
+    """Compose a gateway of one meter whose state lies in ``folder``."""
+    site = Site("office", (facts("m"),))
+    with closing(Spool(folder / "spool.db", "gw")) as spool:
+        memory = remembered(spool)
+        with closing(Analyst("gw", site, RULES, folder / "history.db", memory.analyst)) as analyst:
+            yield (
+                Pipeline(
+                    gateway="gw",
+                    clock=clock,
+                    poller=cast(Poller, SteadyPoller()),
+                    windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
+                    analyst=analyst,
+                    spool=spool,
+                    memory=memory,
+                    key=load_gateway_key(folder / "key.pem"),
+                    outlet=Listener(),
+                    period_s=PERIOD_S,
+                    window_s=WINDOW_S,
+                ),
+                spool,
+            )
+
+
+class Listener:
+    """Takes notice of new records and does nothing."""
+
+    def notify(self) -> None:
+        """Take notice."""
+
+
+def told(spool: Spool, kind: str) -> list[dict[str, Any]]:
+    """Give the records of a kind."""
+    return [msgspec.json.decode(record.payload) for record in spool.pending(0, 10_000) if record.kind == kind]
+
+
+def starts(spool: Spool) -> list[float]:
+    """Give the starts of the windows that were told, in windows since the story began."""
+    return [(summary["start_s"] - START_S) / WINDOW_S for summary in told(spool, "summary")]
+
+
+async def test_a_clock_set_back_by_an_hour_is_said_and_no_window_is_told_twice(tmp_path: Path) -> None:
+    """Polling goes on at once; telling goes on where it stopped."""
+    clock = SetClock(START_S, [(START_S + 2 * 3600 + 300, START_S + 3600 + 300)])
+    with at_work(tmp_path, clock) as (pipeline, spool):
+        await pipeline.run(START_S + 3 * 3600)
+
+        assert starts(spool) == list(range(12))
+        assert [(event["event"], event["data"]) for event in told(spool, "event")] == [
+            ("clock", {"before": START_S + 7500, "now": START_S + 3900})
+        ]
+    assert clock.longest_s <= PERIOD_S
+
+
+async def test_a_small_correction_loses_nothing(tmp_path: Path) -> None:
+    """Ten minutes back within the open window: it is filled again, and told once."""
+    clock = SetClock(START_S, [(START_S + WINDOW_S + 800, START_S + WINDOW_S + 200)])
+    with at_work(tmp_path, clock) as (pipeline, spool):
+        await pipeline.run(START_S + 3 * WINDOW_S)
+
+        assert starts(spool) == [0, 1, 2]
+        assert [summary["coverage"] for summary in told(spool, "summary")] == [1.0, 1.0, 1.0]
+
+
+async def test_a_clock_set_forward_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    """Ticks go on from the new time."""
+    clock = SetClock(START_S, [(START_S + WINDOW_S + 120, START_S + 9 * WINDOW_S + 120)])
+    with at_work(tmp_path, clock) as (pipeline, spool):
+        await pipeline.run(START_S + 11 * WINDOW_S)
+
+        assert starts(spool) == [0, 1, 9, 10]
+        assert told(spool, "event") == []  # the two that were cut short are no fault of the meter
+
+
+async def test_a_clock_that_was_years_ahead_costs_only_the_time_it_was_wrong(tmp_path: Path) -> None:
+    """Back in the present, windows are told at once and days are judged as if nothing had been."""
+    ahead_s = START_S + 20 * 365 * DAY_S
+    end_s = ahead_s + DAY_S
+    lapse = [(START_S + 2 * DAY_S, ahead_s), (ahead_s + 3600, START_S + 2 * DAY_S + 3600), (START_S + 4 * DAY_S, end_s)]
+    with at_work(tmp_path, SetClock(START_S, lapse)) as (pipeline, spool):
+        await pipeline.run(end_s)
+
+        assert [start for start in starts(spool) if start < 5 * 96] == [*range(193), *range(196, 4 * 96 + 1)]
+        assert len(starts(spool)) == 4 * 96 + 1 - 3 + 4
+        assert [event["event"] for event in told(spool, "event")] == ["clock"]
+    with closing(History(tmp_path / "history.db", ("m",))) as history:
+        assert (history.first_day, history.days) == (START_S // DAY_S, 5)
+
+
+async def test_a_gateway_that_starts_after_years_ahead_goes_on(tmp_path: Path) -> None:
+    """The state on disk knows of a time to come; the next start in the present does not wait for it."""
+    with at_work(tmp_path, SetClock(START_S + 9000 * DAY_S, [])) as (pipeline, _):
+        await pipeline.run(START_S + 9000 * DAY_S + 2 * WINDOW_S)
+    with at_work(tmp_path, SetClock(START_S, [])) as (pipeline, spool):
+        await pipeline.run(START_S + 2 * WINDOW_S)
+
+        assert starts(spool)[-2:] == [0, 1]
