@@ -59,7 +59,8 @@ class Analyst:
     """Window by window: features, history, judgement, alarms.
 
     ``history_file`` None keeps the history in memory only. ``state`` is what :attr:`state` gave
-    before a restart; without it the judgement is rebuilt from the history. Raises
+    before a restart; without it the judgement is rebuilt from the history, and the alarms of that,
+    whose ids are the old ones, come with the first window. Raises
     :class:`FlatwattError` where the disk is the trouble.
     """
 
@@ -71,19 +72,22 @@ class Analyst:
         self._judge = Judge(site, rules)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
+        self._untold: list[Day] = []
         self._leapt_day: int | None = None  # the first day after a leap that is not believed yet
         kept = _decode(state) if state else None
         if kept is not None:
             self._restore(kept)
         else:
-            self._days_through(self._history.first_day + self._history.days - 2)  # the last day is not over
+            rebuilt = self._days_through(self._history.first_day + self._history.days - 2)  # the last day is not over
+            self._untold = [day for day in rebuilt if day.changes]
 
     def take(self, window: Window) -> Findings:
         """Take the next window of all meters."""
         features = window_features(window)
         days = self._remember(window, features) if self._is_credible(window.start_s // DAY_S) else []
         judgements = self._judge.window(features["active_power_w"], window.quality)
-        return Findings(window, features, judgements, tuple(days))
+        untold, self._untold = self._untold, []
+        return Findings(window, features, judgements, (*untold, *days))
 
     @property
     def state(self) -> bytes:
