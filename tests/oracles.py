@@ -89,14 +89,14 @@ def power_factor(power: Sequence[float], apparent: Sequence[float], reported: Se
     return abs(computed) if math.isnan(own) else own
 
 
-def repeated_share(quantities: Sequence[Sequence[float]]) -> float:
-    """Share of polls that repeat the one before in all of at least two known quantities other than zero."""
-    repeats = []
+def longest_repeat(quantities: Sequence[Sequence[float]]) -> float:
+    """Most polls in a row that repeat the one before in all of at least two known quantities other than zero."""
+    longest = row = 0
     for before, after in pairwise(zip(*quantities, strict=True)):
         both = [(a, b) for a, b in zip(before, after, strict=True) if a and b and math.isfinite(a) and math.isfinite(b)]
-        if len(both) >= 2:
-            repeats.append(all(a == b for a, b in both))
-    return sum(repeats) / len(repeats) if len(repeats) >= 4 else NAN
+        row = row + 1 if len(both) >= 2 and all(a == b for a, b in both) else 0
+        longest = max(longest, row)
+    return float(longest)
 
 
 def last(series: Sequence[float]) -> float:
@@ -128,6 +128,7 @@ class BatchWindow:
     """One window of one meter, filled from a list of samples: a tick holds what arrived for it last."""
 
     ticks: int
+    period_s: float
     series: dict[str, list[float]] = field(init=False)
     status: list[str] = field(init=False)
 
@@ -135,10 +136,10 @@ class BatchWindow:
         self.series = {quantity: [NAN] * self.ticks for quantity in WINDOW_QUANTITIES}
         self.status = ["timeout"] * self.ticks
 
-    def fill(self, samples: Iterable[Sample], start_s: int, period_s: float) -> "BatchWindow":
+    def fill(self, samples: Iterable[Sample], start_s: int) -> "BatchWindow":
         """Take the samples of this meter and window, in the order of their arrival."""
         for sample in samples:
-            tick = round((sample.time_s - start_s) / period_s)
+            tick = round((sample.time_s - start_s) / self.period_s)
             self.status[tick] = sample.status
             for quantity, series in self.series.items():
                 series[tick] = sample.values.get(quantity, series[tick])
@@ -151,9 +152,10 @@ class BatchWindow:
 
     @property
     def quality(self) -> str:
-        """Stuck; else good with half of the ticks; else silent, implausible or faulty."""
+        """Stuck for a minute or the whole window; else good with half of the ticks; else silent, implausible, faulty."""
         flickering = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
-        if repeated_share([self.series[name] for name in flickering]) > 0.5:
+        repeats = longest_repeat([self.series[name] for name in flickering])
+        if repeats >= 4 and (repeats * self.period_s >= 60 or repeats == self.ticks - 1):
             return "K"
         if self.coverage >= 0.5:
             return "G"

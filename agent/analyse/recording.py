@@ -81,7 +81,7 @@ class Recording:
             meters=self.meters,
             values=values,
             coverage=coverage(values["active_power_w"]),
-            quality=quality(values, np.ones(len(self.meters)), np.zeros(len(self.meters))),
+            quality=quality(values, self.step_s, np.ones(len(self.meters)), np.zeros(len(self.meters))),
         )
 
 

@@ -27,7 +27,8 @@ WINDOW_QUANTITIES = (
 _FLICKERING = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
 _ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
-_MAX_REPEATED = 0.5  # above, data fault: docs/detection.md, stuck-register guard
+_FROZEN_S = 60.0  # of bit-for-bit repetition are a data fault: docs/detection.md, stuck-register guard
+_FROZEN_REPEATS = 4  # at least: five polls; fewer may repeat by chance
 
 
 class WindowBuilder:
@@ -77,7 +78,7 @@ class WindowBuilder:
             meters=self._meters,
             values=self._values,
             coverage=coverage(self._values["active_power_w"]),
-            quality=quality(self._values, self._answered.mean(axis=-1), self._refused.mean(axis=-1)),
+            quality=quality(self._values, self._period_s, self._answered.mean(axis=-1), self._refused.mean(axis=-1)),
         )
         self._open(self._aligned(now_s))
         return window
@@ -109,19 +110,21 @@ def coverage(active_power_w: Floats) -> Floats:
     return share
 
 
-def quality(values: Mapping[str, Floats], answered: Floats, refused: Floats) -> tuple[Quality, ...]:
+def quality(values: Mapping[str, Floats], period_s: float, answered: Floats, refused: Floats) -> tuple[Quality, ...]:
     """Give each meter's letter: why its window may not be judged, or G.
 
     ``answered`` and ``refused`` (meters,) are the shares of ticks at which the meter answered at
     all, and with an implausible power.
     """
     covered = coverage(values["active_power_w"])
-    repeated = electrical.repeated_share([values[name] for name in _FLICKERING])
-    return tuple(map(_letter, covered, repeated, answered, refused))
+    ticks = values["active_power_w"].shape[-1]
+    most = max(_FROZEN_REPEATS, min(math.ceil(_FROZEN_S / period_s), ticks - 1))
+    frozen = electrical.longest_repeat([values[name] for name in _FLICKERING]) >= most
+    return tuple(map(_letter, covered, frozen, answered, refused))
 
 
-def _letter(covered: float, repeated: float, answered: float, refused: float) -> Quality:
-    if repeated > _MAX_REPEATED:
+def _letter(covered: float, frozen: bool, answered: float, refused: float) -> Quality:
+    if frozen:
         return Quality.STUCK
     if covered >= _MIN_COVERAGE:
         return Quality.GOOD

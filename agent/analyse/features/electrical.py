@@ -33,23 +33,27 @@ def noise_floor(active_power_w: Floats) -> Floats:
     return ratio(median(np.abs(np.diff(active_power_w, axis=-1))), np.abs(median(active_power_w)))
 
 
-def repeated_share(quantities: Sequence[Floats]) -> Floats:
-    """Share of consecutive polls in which every known quantity repeats bit for bit, 0 to 1.
+def longest_repeat(quantities: Sequence[Floats]) -> Floats:
+    """Most polls in a row that repeat the one before bit for bit in every known quantity.
 
     A real load flickers, if not in power then in voltage and frequency; a frozen register or a
-    gateway's cache does not. A zero says nothing: the power and the current of an idle feeder
-    repeat it. NaN where a meter has fewer than two quantities or five polls, because a coarse
-    register alone may well repeat.
+    gateway's cache does not. A meter that refreshes every few seconds repeats often, but not for
+    long. A zero says nothing: the power and the current of an idle feeder repeat it. Nor does a
+    single known quantity: a coarse register alone may well repeat. A gap ends the row.
 
     >>> frozen = np.full((1, 6), 230.0)
-    >>> repeated_share([frozen, frozen]).item()
-    1.0
+    >>> longest_repeat([frozen, frozen]).item()
+    5.0
+    >>> slow = np.array([[230.0, 230.0, 230.0, 231.0, 231.0, 231.0]])
+    >>> longest_repeat([slow, slow]).item()
+    2.0
     """
     stacked = np.stack(quantities)
     known = np.isfinite(stacked) & (stacked != 0)
     pairs = known[..., 1:] & known[..., :-1]
     changed = (stacked[..., 1:] != stacked[..., :-1]) & pairs
-    comparable = pairs.sum(axis=0) >= 2
-    repeated = comparable & ~changed.any(axis=0)
-    count = comparable.sum(axis=-1)
-    return np.where(count >= 4, repeated.sum(axis=-1) / np.maximum(count, 1), np.nan)
+    repeated = (pairs.sum(axis=0) >= 2) & ~changed.any(axis=0)
+    place = np.arange(1.0, repeated.shape[-1] + 1)
+    row_start = np.maximum.accumulate(np.where(repeated, 0.0, place), axis=-1)
+    longest: Floats = np.max(place - row_start, axis=-1, initial=0.0)
+    return longest

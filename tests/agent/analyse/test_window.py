@@ -72,7 +72,7 @@ def batch(stream: list[Arrival], start_s: int) -> dict[str, BatchWindow]:
     """Give one window from the whole stream: what arrived for it while it was open."""
     inside = [a.sample for a in stream if start_of(a.now_s) == start_s == start_of(a.sample.time_s)]
     return {
-        meter: BatchWindow(TICKS).fill((s for s in inside if s.meter == meter), start_s, PERIOD_S) for meter in METERS
+        meter: BatchWindow(TICKS, PERIOD_S).fill((s for s in inside if s.meter == meter), start_s) for meter in METERS
     }
 
 
@@ -173,6 +173,20 @@ def test_a_steady_load_on_a_living_grid_is_not_stuck() -> None:
     window = filled(active_power_w=[5000.0] * TICKS, voltage_l1_v=[230.0 + 0.1 * (k % 3) for k in range(TICKS)])
 
     assert window.quality == (Quality.GOOD,)
+
+
+@pytest.mark.parametrize(("refresh_s", "letter"), [(3, Quality.GOOD), (30, Quality.GOOD), (75, Quality.STUCK)])
+def test_a_meter_that_refreshes_slowly_is_not_stuck(refresh_s: int, letter: Quality) -> None:
+    """Polled each second it repeats itself most of the time, but never for a minute."""
+    builder = WindowBuilder(["m"], 1.0, 900)
+    for second in range(900):
+        fresh = second // refresh_s
+        values = {"active_power_w": 5000.0 + fresh % 7, "voltage_l1_v": 230.0 + fresh % 3}
+        builder.add([Sample("m", START_S // 900 * 900 + second, "ok", values)])
+    window = builder.close(START_S + 900)
+
+    assert window is not None
+    assert window.quality == (letter,)
 
 
 def test_an_idle_feeder_is_not_stuck() -> None:

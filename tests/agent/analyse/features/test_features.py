@@ -81,12 +81,12 @@ SMALL = st.sampled_from([NAN, 0.0, -2.0, 95.0, 100.0])
 @bounded
 @given(st.lists(st.tuples(SMALL, SMALL, SMALL, SMALL), min_size=1, max_size=12))
 def test_what_the_electrical_quantities_tell_equals_its_oracle(ticks: list[tuple[float, float, float, float]]) -> None:
-    """Power factor from the meter or from P and S, and the share of frozen polls."""
+    """Power factor from the meter or from P and S, and the longest row of frozen polls."""
     first, second, third, fourth = (list(column) for column in zip(*ticks, strict=True))
     arrays = [np.array([column]) for column in (first, second, third, fourth)]
 
     assert_equal(electrical.power_factor(*arrays[:3]), [oracles.power_factor(first, second, third)])
-    assert_equal(electrical.repeated_share(arrays), [oracles.repeated_share([first, second, third, fourth])])
+    assert_equal(electrical.longest_repeat(arrays), [oracles.longest_repeat([first, second, third, fourth])])
 
 
 BASES = st.lists(st.sampled_from([NAN, 0.0, 10.0, 10.2, 11.0, 16.0, 17.0]), min_size=1, max_size=90)
