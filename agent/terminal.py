@@ -29,8 +29,11 @@ def say_compact(value: dict[str, Any]) -> None:
     say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Give the items on, with a progress bar on the error stream where a person is looking and rich is installed."""
+def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+    """Give the items on, with a progress bar on the error stream where a person is looking and rich is installed.
+
+    ``total`` None is a number that is not known: the bar shows that work goes on.
+    """
     if not (sys.stderr.isatty() and find_spec("rich")):
         yield from items
         return

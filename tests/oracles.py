@@ -152,7 +152,7 @@ class BatchWindow:
 
     @property
     def quality(self) -> str:
-        """Stuck for a minute or the whole window; else good with half of the ticks; else silent, implausible, faulty."""
+        """Stuck for a minute or the whole window; good with half of the ticks; else silent, implausible, faulty."""
         flickering = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
         repeats = longest_repeat([self.series[name] for name in flickering])
         if repeats >= 4 and (repeats * self.period_s >= 60 or repeats == self.ticks - 1):

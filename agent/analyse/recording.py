@@ -4,12 +4,12 @@ import csv
 import gzip
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,59 +90,57 @@ def _read_only(array: Floats) -> Floats:
     return array
 
 
-def read_recording(path: Path) -> Recording:
-    """Read a recording whole; :class:`InputError` lists what is wrong with it, by line."""
+def read_recording(path: Path, watch: Callable[[Iterable[str]], Iterable[str]] = iter) -> Recording:
+    """Read a recording whole; :class:`InputError` lists what is wrong with it, by line.
+
+    ``watch`` passes the lines on, as a progress bar does.
+    """
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
         opened = gzip.open if packed else Path.open
         with opened(path, "rt", encoding="utf-8-sig", newline="") as text:
-            return _Table(path).read(text)
+            return _Table(path).read(watch(text))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path}: cannot be read as a recording ({error}); a CSV file is expected, gzipped or not"
+            f"{path}: cannot be read as a recording ({why}); a CSV file is expected, gzipped or not"
         ) from None
 
 
-class _Row(NamedTuple):
-    """One row of the file."""
-
-    line: int
-    time_s: int
-    meter: str
-    numbers: list[float]
-
-
 class _Table:
-    """One file being read: rows, times and complaints."""
+    """One file being read: its rows, one array per column, and complaints."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._complaints: list[Complaint] = []
-        self._seconds: dict[str, int | None] = {}
+        self._meters: dict[str, int] = {}
+        self._lines = array("q")
+        self._times = array("q")
+        self._rows = array("q")
+        self._numbers: dict[str, array[float]] = {}
 
     def read(self, text: Iterable[str]) -> Recording:
         rows = csv.reader(text)
         header = [name.strip() for name in next(rows, [])]
         self._check_header(header)
-        cells: list[_Row] = []
-        where = [header.index(name) for name in header if name not in ("time", "meter")]
         time_at, meter_at = header.index("time"), header.index("meter")
+        self._numbers = {name: array("d") for name in header if name not in ("time", "meter")}
+        columns = [(name, header.index(name), numbers) for name, numbers in self._numbers.items()]
         for row in rows:
             if not row:
                 continue
+            line = rows.line_num
             if len(row) != len(header):
-                self._complain(rows.line_num, "row", f"has {len(row)} cells, the header has {len(header)}")
+                self._complain(line, "row", f"has {len(row)} cells, the header has {len(header)}")
                 continue
-            seconds = self._time(row[time_at], rows.line_num)
-            meter = row[meter_at].strip()
-            if not meter:
-                self._complain(rows.line_num, "meter", "is empty; a name is needed")
-            numbers = [self._number(row[i], header[i], rows.line_num) for i in where]
-            if seconds is not None:
-                cells.append(_Row(rows.line_num, seconds, meter, numbers))
+            self._lines.append(line)
+            self._times.append(self._time(row[time_at].strip(), line))
+            self._rows.append(self._meter(row[meter_at].strip(), line))
+            for name, at, numbers in columns:
+                numbers.append(self._number(row[at], name, line))
         self._stop_if_wrong()
-        return self._arrange(cells, [header[i] for i in where])
+        return self._arrange()
 
     def _check_header(self, header: list[str]) -> None:
         for name in _REQUIRED:
@@ -157,57 +155,58 @@ class _Table:
             self._complain(1, name, "this column stands twice")
         self._stop_if_wrong()
 
-    def _time(self, text: str, line: int) -> int | None:
-        if text not in self._seconds:
-            self._seconds[text] = self._parse_time(text.strip(), line)
-        return self._seconds[text]
-
-    def _parse_time(self, text: str, line: int) -> int | None:
+    def _time(self, text: str, line: int) -> int:
+        """Give UTC seconds; any with a complaint."""
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
             self._complain(line, "time", f'"{text}" is not a time in ISO 8601, as 2026-01-05T00:15:00Z')
-            return None
+            return 0
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = moment.timestamp()
         if seconds != int(seconds):
             self._complain(line, "time", f'"{text}" is not a whole second')
-            return None
+        elif seconds < 0:
+            self._complain(line, "time", f'"{text}" is before 1970')
         return int(seconds)
 
-    def _number(self, text: str, name: str, line: int) -> float:
-        text = text.strip()
-        if not text:
-            return np.nan
-        try:
-            value = float(text)
-        except ValueError:
-            self._complain(line, name, f'"{text}" is not a number; leave the cell empty where nothing was measured')
-            return np.nan
-        quantity = QUANTITIES[name]
-        return value if quantity.low <= value <= quantity.high else np.nan
+    def _meter(self, name: str, line: int) -> int:
+        """Give the number of a meter, in the order in which they come."""
+        if not name:
+            self._complain(line, "meter", "is empty; a name is needed")
+        return self._meters.setdefault(name, len(self._meters))
 
-    def _arrange(self, cells: list[_Row], names: list[str]) -> Recording:
-        if not cells:
+    def _number(self, text: str, name: str, line: int) -> float:
+        try:
+            if "_" not in text:
+                return float(text)
+        except ValueError:
+            if not text.strip():
+                return math.nan
+        self._complain(line, name, f'"{text.strip()}" is not a number; leave the cell empty where nothing was measured')
+        return math.nan
+
+    def _arrange(self) -> Recording:
+        if not self._lines:
             raise InputError(f"{self._path}: holds no rows; at least one day of data is needed")
-        times = np.array([cell.time_s for cell in cells], dtype=np.int64)
-        meters = tuple(dict.fromkeys(cell.meter for cell in cells))
-        row_of = {meter: row for row, meter in enumerate(meters)}
-        rows = np.array([row_of[cell.meter] for cell in cells], dtype=np.intp)
-        step_s = self._step(times, cells)
+        times = np.frombuffer(self._times, dtype=np.int64)
+        rows = np.frombuffer(self._rows, dtype=np.int64)
+        step_s = self._step(times)
         start_s = int(times.min())
         columns = (times - start_s) // step_s
-        length = int(columns.max()) + 1
-        self._check_length(len(meters) * length, times)
-        self._check_twice(rows * length + columns, cells)
-        numbers = np.array([cell.numbers for cell in cells])
-        values = {name: np.full((len(meters), length), np.nan) for name in names}
-        for i, name in enumerate(names):
-            values[name][rows, columns] = numbers[:, i]
-        return Recording(meters, start_s, step_s, values)
+        shape = (len(self._meters), int(columns.max()) + 1)
+        self._check_length(shape[0] * shape[1], times)
+        self._check_twice(rows * shape[1] + columns)
+        values = {}
+        for name, numbers in self._numbers.items():
+            read = np.frombuffer(numbers)
+            possible = (read >= QUANTITIES[name].low) & (read <= QUANTITIES[name].high)
+            values[name] = np.full(shape, np.nan)
+            values[name][rows, columns] = np.where(possible, read, np.nan)
+        return Recording(tuple(self._meters), start_s, step_s, values)
 
-    def _step(self, times: NDArray[np.int64], cells: list[_Row]) -> int:
+    def _step(self, times: NDArray[np.int64]) -> int:
         """Give the commonest step between moments, which all times must be multiples of."""
         steps, counts = np.unique(np.diff(np.unique(times)), return_counts=True)
         step_s = int(steps[counts.argmax()]) if len(steps) else _WINDOW_S
@@ -218,7 +217,7 @@ class _Table:
             )
         for index in np.flatnonzero(times % step_s):
             text = f"{_iso(int(times[index]))} is off the grid of the usual step of {step_s} s; resample to one step"
-            self._complain(cells[index].line, "time", text)
+            self._complain(self._lines[index], "time", text)
         self._stop_if_wrong()
         return step_s
 
@@ -227,12 +226,15 @@ class _Table:
             span = f"{_iso(int(times.min()))} to {_iso(int(times.max()))}"
             raise InputError(f"{self._path}: {span} is {ticks} steps of all meters; is a time wrong? If not, split it")
 
-    def _check_twice(self, places: NDArray[np.int64], cells: list[_Row]) -> None:
+    def _check_twice(self, places: NDArray[np.int64]) -> None:
         """Complain of rows that stand for the same meter and time as an earlier one."""
         _, first = np.unique(places, return_index=True)
-        for index in sorted(set(range(len(places))) - set(first.tolist())):
-            row = cells[index]
-            self._complain(row.line, "time", f"{row.meter} has a row for {_iso(row.time_s)} already; keep one")
+        again = np.ones(len(places), dtype=np.bool_)
+        again[first] = False
+        names = tuple(self._meters)
+        for index in np.flatnonzero(again):
+            text = f"{names[self._rows[index]]} has a row for {_iso(self._times[index])} already; keep one"
+            self._complain(self._lines[index], "time", text)
         self._stop_if_wrong()
 
     def _complain(self, line: int, key: str, text: str) -> None:

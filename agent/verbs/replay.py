@@ -28,23 +28,24 @@ def run(args: argparse.Namespace) -> int:
     from agent.analyse.detect.evidence import shipped_rules
     from agent.analyse.recording import read_recording
     from agent.analyse.replay import replay, report
+    from agent.errors import InputError
     from agent.terminal import progress, say, say_compact
 
-    recording = read_recording(args.file)
+    recording = read_recording(args.file, lambda lines: progress(lines, None, "reading"))
     site = _site(args.site, recording.meters)
     total = recording.window_count * recording.window_s // 86_400
-    days = (report(day) for day in progress(replay(recording, site, shipped_rules()), total, "days judged"))
-    if args.json:
-        for rows in days:
-            for row in rows:
-                say_compact(row)
-        return 0
-    count = 0
-    for row in _changes(row for rows in days for row in rows):
-        say(_sentence(row))
-        count += 1
-    if not count:
-        say(f"{args.file}: no day is complete; at least one whole UTC day is needed")
+    rows = (
+        row for day in progress(replay(recording, site, shipped_rules()), total, "days judged") for row in report(day)
+    )
+    said = False
+    for row in rows if args.json else _changes(rows):
+        if args.json:
+            say_compact(row)
+        else:
+            say(_sentence(row))
+        said = True
+    if not said:
+        raise InputError(f"{args.file}: no day is complete; at least one whole UTC day is needed")
     return 0
 
 

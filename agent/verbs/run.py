@@ -49,6 +49,8 @@ def _clock(args: argparse.Namespace) -> "Clock":
     from agent.errors import InputError
 
     if args.fast_motion is None:
+        if args.start is not None:
+            raise InputError("--start needs --fast-motion FILE: real time begins where it is")
         return SystemClock()
     if args.start is None and not args.fast_motion.exists():
         raise InputError(f"--fast-motion {args.fast_motion}: a new clock needs --start, as 2026-01-05T00:00:00Z")

@@ -150,3 +150,11 @@ def test_a_damaged_spool_is_no_first_start(tmp_path: Path) -> None:
     spool.close()
 
     assert [event.event for event in _opening_events(spool, 0, 1000)] == ["spool_corrupt"]
+
+
+def test_a_start_without_fast_motion_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real time cannot be chosen."""
+    code = main(["run", "-c", configuration(tmp_path), "--start", "2026-01-05"])
+
+    assert code == 2
+    assert "--start needs --fast-motion" in capsys.readouterr().err

@@ -85,6 +85,13 @@ def steps(step_s: int, count: int, start_s: int = 1_767_225_600) -> str:
                 "resample to one step between 1 s and 1 h"
             ],
         ),
+        (
+            HEAD + "1969-12-31T23:00Z,m,1\n2026-01-01T00:00Z,m,1_000\n",
+            [
+                'load.csv:2: time: "1969-12-31T23:00Z" is before 1970',
+                'load.csv:3: active_power_w: "1_000" is not a number; leave the cell empty where nothing was measured',
+            ],
+        ),
         (HEAD, ["load.csv: holds no rows; at least one day of data is needed"]),
         (
             steps(1, 5) + "2062-01-01T00:00:00Z,m,9\n",
@@ -113,8 +120,10 @@ def test_what_is_no_recording_is_said_in_one_line(tmp_path: Path, content: bytes
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """With the system's own reason."""
-    assert "No such file" in complaints(tmp_path / "missing.csv")[0]
+    """With the system's own reason, and its name once."""
+    assert complaints(tmp_path / "missing.csv") == [
+        "missing.csv: cannot be read as a recording (No such file or directory); a CSV file is expected, gzipped or not"
+    ]
 
 
 def test_a_file_that_is_wrong_throughout_stops_at_twenty(tmp_path: Path) -> None:

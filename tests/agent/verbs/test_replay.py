@@ -86,12 +86,16 @@ def test_people_see_the_changes(story: Path, capsys: pytest.CaptureFixture[str])
     assert "of the load, since 2026-02-14" in next(line for line in lines if " mining " in line)
 
 
-def test_less_than_a_day_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_less_than_a_day_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     """Nothing to judge is not nothing to say."""
     path = write(tmp_path / "short.csv", {"m": np.full(20, 5000.0)}, datetime(2026, 1, 5, tzinfo=UTC))
 
-    assert main(["replay", str(path)]) == 0
-    assert "no day is complete" in capsys.readouterr().out
+    code = main(["replay", str(path), *words])
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert "no day is complete" in told.err
 
 
 def test_a_wrong_recording_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
