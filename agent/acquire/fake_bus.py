@@ -1,4 +1,4 @@
-"""A bus without a line: meters made of dictionaries, for tests, replay and trying things out."""
+"""A bus without a line: meters made of dictionaries, for tests and for trying things out."""
 
 import asyncio
 from collections import deque

@@ -1,6 +1,5 @@
 """One meter under the poller: which tiers are due, what its answers gave, when to leave it alone."""
 
-import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -107,17 +106,12 @@ class PolledMeter:
 
     async def _read(self, bus: Bus, request: ReadRequest, retries: int) -> tuple[int, ...]:
         """Read once, and again at once where noise may have spoilt it. Raises BusError."""
-        loop = asyncio.get_running_loop()
-        asked_s = loop.time()
         try:
-            words = await bus.read(request)
+            return await bus.read(request)
         except BusError as error:
             self.tally.failed(error)
             if not retries or error.reason not in _RETRIED or isinstance(error, BusDownError):
                 raise
-        else:
-            self.tally.answered(loop.time() - asked_s)
-            return words
         return await self._read(bus, request, retries - 1)
 
     def _settle(

@@ -64,10 +64,7 @@ class Poller:
                 for worker in self._workers
                 for meter in worker.meters
             },
-            buses={
-                worker.name: BusStatistics(overruns=worker.overruns, failed_connects=worker.backoff.failures)
-                for worker in self._workers
-            },
+            buses={worker.name: BusStatistics(overruns=worker.overruns) for worker in self._workers},
         )
 
     async def close(self) -> None:
