@@ -41,9 +41,7 @@ class PublisherStatus:
 
     connected: bool
     protocol: str  # of MQTT, as last spoken or tried
-    confirmed_by: str  # collector | broker
     pending: int  # records not confirmed
-    oldest_seq: int | None  # the first of them
     error: str  # the present trouble, "" where there is none
 
 
@@ -85,13 +83,10 @@ class Publisher:
 
     def status(self) -> PublisherStatus:
         """Give the present state."""
-        pending = self._spool.last_seq - self._spool.receipted
         return PublisherStatus(
             connected=self._link is not None,
             protocol=self._protocols[0],
-            confirmed_by=self._mode,
-            pending=pending,
-            oldest_seq=self._spool.receipted + 1 if pending else None,
+            pending=self._spool.last_seq - self._spool.receipted,
             error=self._error,
         )
 
