@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -58,8 +59,13 @@ def _parser(verbs: dict[str, EntryPoint]) -> argparse.ArgumentParser:
     return parser
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keep the verb's own paragraphs and show each default."""
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keep the verb's own paragraphs and show each default that is worth a word."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, math.inf, argparse.SUPPRESS):
+            return action.help
+        return f"{action.help} (default: %(default)s)"
 
 
 if __name__ == "__main__":

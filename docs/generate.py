@@ -1,6 +1,7 @@
 """Write the generated pages of this folder from the code that they describe: ``make docs``."""
 
 import argparse
+import math
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -88,10 +89,10 @@ def _parser_section(name: str, parser: argparse.ArgumentParser) -> list[str]:
 
 def _action_row(action: argparse.Action) -> str:
     value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
-    choices = f" one of {', '.join(map(str, action.choices))}" if action.choices else ""
+    choices = f": one of {', '.join(map(str, action.choices))}" if action.choices else ""
     takes_value = action.nargs != 0
     spelt = ", ".join(action.option_strings) + (f" {value}" if takes_value else "") if action.option_strings else value
-    default = "" if action.default in (None, False, argparse.SUPPRESS) else f"`{action.default}`"
+    default = "" if action.default in (None, False, math.inf, argparse.SUPPRESS) else f"`{action.default}`"
     meaning = (action.help or "") % {**vars(action), "prog": "flatwatt"}
     return f"| `{spelt}` | {default} | {_in_cell(meaning + choices)} |"
 

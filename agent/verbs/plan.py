@@ -28,7 +28,7 @@ HELP = "show the reads of a meter and the time they take on the bus"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the verb takes."""
-    parser.add_argument("url", nargs="?", help="the bus: tcp://HOST[:PORT], rtu:///dev/ttyUSB0?baud=9600, rtu+tcp://…")
+    parser.add_argument("url", nargs="?", metavar="URL", help="the bus: tcp://HOST[:PORT], rtu:///dev/ttyUSB0, …")
     parser.add_argument("--profile", help="the meter's profile, see `flatwatt profiles`, or the path of one")
     parser.add_argument("--unit", type=int, default=1, help="the meter's unit id, 1 to 247")
     parser.add_argument("-c", "--config", type=Path, help="a gateway's configuration, instead of a URL")

@@ -22,7 +22,7 @@ HELP = "list, show and check meter profiles"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the verb takes."""
     parser.add_argument("action", nargs="?", choices=("list", "show", "check"), default="list", help="what to do")
-    parser.add_argument("what", nargs="?", metavar="NAME|FILE", help="the profile to show or the file to check")
+    parser.add_argument("what", nargs="?", metavar="PROFILE", help="show: a name or a path; check: a path")
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(args.json)
     if args.what is None:
-        raise InputError(f"`flatwatt profiles {args.action}` needs the name of a profile or the path of a file")
+        wanted = "the name of a profile or the path of one" if args.action == "show" else "the path of a profile"
+        raise InputError(f"`flatwatt profiles {args.action}` needs {wanted}")
     return _show(args.what, args.json) if args.action == "show" else _check(Path(args.what), args.json)
 
 

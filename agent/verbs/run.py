@@ -23,10 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     fast = parser.add_argument_group("fast motion", "for demonstrations and tests, against `flatwatt sim --clock FILE`")
     fast.add_argument("--fast-motion", metavar="FILE", type=Path, help="drive the simulated time in FILE")
     fast.add_argument("--start", metavar="ISO", type=_time_s, help="where the simulated time begins")
-    fast.add_argument("--speed", metavar="N", type=float, default=1e6, help="simulated seconds a second, at most")
-    parser.add_argument(
-        "--until", metavar="ISO", type=_time_s, default=float("inf"), help="end then, once all is confirmed"
-    )
+    fast.add_argument("--speed", metavar="N", type=float, default=1_000_000, help="simulated seconds a second, at most")
+    forever = float("inf")
+    parser.add_argument("--until", metavar="ISO", type=_time_s, default=forever, help="end then, once all is confirmed")
 
 
 def run(args: argparse.Namespace) -> int:
