@@ -30,9 +30,7 @@ class Chance:
     def __init__(self, *names: str | int) -> None:
         self._names = "/".join(map(str, names))
 
-    def slots(
-        self, channel: str, time_s: Floats, spacing_s: float, distribution: str = "random", *parameters: float
-    ) -> Floats:
+    def slots(self, channel: str, time_s: Floats, spacing_s: float, distribution: str, *parameters: float) -> Floats:
         """Give one value for each slot of ``spacing_s`` seconds, held over the slot.
 
         ``distribution`` is a method of ``numpy.random.Generator`` with its ``parameters``.

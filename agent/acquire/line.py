@@ -26,7 +26,7 @@ class Line:
     turnaround_s: float  # from the end of a request to the start of its reply
 
     @classmethod
-    def rtu(cls, baud: int, parity: str = "N", stopbits: int = 1, turnaround_s: float = _TURNAROUND_S) -> "Line":
+    def rtu(cls, baud: int, parity: str = "N", stopbits: int = 1) -> "Line":
         """Time an RS-485 line: 8 bytes ask, 5 bytes and the words answer.
 
         >>> line = Line.rtu(9600)
@@ -35,7 +35,7 @@ class Line:
         """
         byte_s = (9 + stopbits + (parity != "N")) / baud
         silence_s = _FAST_SILENCE_S if baud > _FAST_BAUD else 3.5 * byte_s
-        return cls(byte_s=byte_s, frame_bytes=8 + 5, silence_s=silence_s, turnaround_s=max(turnaround_s, silence_s))
+        return cls(byte_s=byte_s, frame_bytes=8 + 5, silence_s=silence_s, turnaround_s=max(_TURNAROUND_S, silence_s))
 
     @classmethod
     def tcp(cls) -> "Line":

@@ -1,7 +1,7 @@
 """One meter on one day, with the evidence on it, and what is kept of a meter from day to day."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -60,7 +60,7 @@ class MeterDay:
     dedicated_odds: float
     explain_hidden: Callable[[], tuple[Evidence, ...]]
     explain_dedicated: Callable[[], tuple[Evidence, ...]]
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory
 
     @property
     def load_w(self) -> float:

@@ -47,9 +47,9 @@ class Site:
         return frozenset(meter.parent for meter in self.meters if meter.parent is not None)
 
 
-def without_facts(meters: Sequence[str], kind: str = "other") -> Site:
+def without_facts(meters: Sequence[str]) -> Site:
     """Give a site of which nothing is known but the meters' names."""
     facts = tuple(
         MeterFacts(id=meter, name=meter, role="load", parent=None, declared=None, declared_w=None) for meter in meters
     )
-    return Site(kind, facts)
+    return Site("other", facts)

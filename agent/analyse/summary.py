@@ -11,16 +11,18 @@ from agent.analyse.features.robust import mean
 from agent.deliver import wire
 from agent.records import Judgement
 
+_DIGITS, _DECIMALS = 5, 3  # finer than a class 1 meter, and a summary stays below 400 bytes
 
-def significant(value: float, digits: int = 5, decimals: int = 3) -> float | int:
-    """Round to significant digits and decimals; a whole number loses its decimal point, which saves bytes.
+
+def significant(value: float) -> float | int:
+    """Round to five digits and three decimals; a whole number loses its decimal point, which saves bytes.
 
     >>> significant(12345.678), significant(0.98765432), significant(7.0), significant(0.0001)
     (12346, 0.988, 7, 0)
     """
     if value == 0 or not math.isfinite(value):
         return 0
-    rounded = round(value, min(decimals, digits - 1 - math.floor(math.log10(abs(value)))))
+    rounded = round(value, min(_DECIMALS, _DIGITS - 1 - math.floor(math.log10(abs(value)))))
     return int(rounded) if rounded == int(rounded) else rounded
 
 

@@ -51,11 +51,11 @@ class BrokerAccess:
 
     url: str
     client_id: str
-    username: str | None = None
-    password: str | None = None
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    username: str | None
+    password: str | None
+    ca_file: Path | None
+    cert_file: Path | None
+    key_file: Path | None
 
 
 def parse_url(url: str) -> tuple[str, int, bool]:

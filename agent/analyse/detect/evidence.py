@@ -18,6 +18,9 @@ import numpy as np
 from agent.analyse.features.robust import Floats
 from agent.records import Evidence
 
+_MOVES = 0.05  # of log-odds, about a percent of probability: less is nothing to tell
+_MOST_REASONS = 5  # what an operator reads of one meter
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -99,11 +102,10 @@ def reasons(
     features: Mapping[str, Floats],
     parts: Mapping[str, Floats],
     texts: Mapping[str, Callable[[float], str]],
-    most: int = 5,
 ) -> tuple[Evidence, ...]:
     """Give one meter's evidence in words, the strongest first; terms that move nothing are left out."""
-    known = [name for name in parts if abs(parts[name][row]) >= 0.05 and np.isfinite(features[name][row])]
-    strongest = sorted(known, key=lambda name: -abs(parts[name][row]))[:most]
+    known = [name for name in parts if abs(parts[name][row]) >= _MOVES and np.isfinite(features[name][row])]
+    strongest = sorted(known, key=lambda name: -abs(parts[name][row]))[:_MOST_REASONS]
     return tuple(
         Evidence(name, float(features[name][row]), round(float(parts[name][row]), 2), texts[name](features[name][row]))
         for name in strongest
