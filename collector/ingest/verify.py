@@ -7,12 +7,10 @@ What is wrong is never thrown away in silence: unreadable payloads raise
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
-from typing import Protocol
 
 from agent.deliver import chain, wire
 from agent.errors import EvidenceError
-from collector.store.ledger import Finding, Stream
+from collector.store.ledger import Finding, Ledger, Stream
 
 PAYLOAD_BYTES = 262_144  # as deploy/mosquitto.conf: a summary has 400, a status of 100 meters 20,000
 NUMBER_MOST = 2**53  # the integers that JSON readers agree on; and sums of floats must stay finite
@@ -23,28 +21,6 @@ _log = logging.getLogger(__name__)
 _GATEWAY = re.compile(r"[a-z0-9-]{1,32}")
 _STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _METER = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-class Chained(Protocol):
-    """What this module needs of the store."""
-
-    def after(self, stream: Stream) -> Iterator[tuple[int, bytes]]:
-        """Walk the records above ``through``."""
-
-    def set_heads(self, stream: Stream, heads: list[tuple[int, bytes]]) -> None:
-        """Note the chain head after each of these records."""
-
-    def head_at(self, stream: Stream, seq: int) -> bytes | None:
-        """Give the chain head after a record."""
-
-    def checkpoints(self, stream: Stream) -> list[tuple[int, bytes]]:
-        """Give the chained checkpoints that were not looked at yet."""
-
-    def add_finding(self, finding: Finding) -> bool:
-        """Note a contradiction; False where it is known."""
-
-    def resolve(self, stream: Stream, kind: str, first: int, last: int, now_s: int) -> None:
-        """Note that findings within ``first..last`` are settled."""
 
 
 def read(topic: str, payload: bytes) -> tuple[str, wire.Record | wire.Status]:
@@ -115,7 +91,7 @@ def _check_numbers(message: wire.Record | wire.Status) -> None:
         raise EvidenceError("window_s must be 1 to 86400 and coverage 0 to 1")
 
 
-def extend(ledger: Chained, stream: Stream) -> None:
+def extend(ledger: Ledger, stream: Stream) -> None:
     """Carry the chain over all records that are contiguous; it waits at the first hole."""
     heads: list[tuple[int, bytes]] = []
     for seq, payload in ledger.after(stream):
@@ -126,7 +102,7 @@ def extend(ledger: Chained, stream: Stream) -> None:
     ledger.set_heads(stream, heads)
 
 
-def check(ledger: Chained, stream: Stream, public_key: str, now_s: int) -> None:
+def check(ledger: Ledger, stream: Stream, public_key: str, now_s: int) -> None:
     """Hold each new checkpoint against the pinned key and against our own chain head.
 
     Where a properly signed head differs, some record since the last good checkpoint was altered
@@ -161,7 +137,7 @@ def _signature_finding(checkpoint: wire.Checkpoint, payload: bytes, public_key: 
 
 
 def _head_finding(
-    ledger: Chained, stream: Stream, checkpoint: wire.Checkpoint, payload: bytes, now_s: int
+    ledger: Ledger, stream: Stream, checkpoint: wire.Checkpoint, payload: bytes, now_s: int
 ) -> Finding | None:
     ours = ledger.head_at(stream, checkpoint.through)
     if ours is not None and ours.hex() == checkpoint.head:
@@ -172,14 +148,14 @@ def _head_finding(
     return _finding("chain", checkpoint, first, checkpoint.through, why, payload, now_s)
 
 
-def _go_back(ledger: Chained, stream: Stream, suspect: int) -> None:
+def _go_back(ledger: Ledger, stream: Stream, suspect: int) -> None:
     head = ledger.head_at(stream, stream.verified)
     assert head is not None
     stream.through, stream.head, stream.checked = stream.verified, head, stream.verified
     stream.suspect = max(stream.suspect, suspect)
 
 
-def _confirm(ledger: Chained, stream: Stream, seq: int, now_s: int) -> None:
+def _confirm(ledger: Ledger, stream: Stream, seq: int, now_s: int) -> None:
     stream.verified = seq
     ledger.resolve(stream, "signature", seq, seq, now_s)
     if stream.suspect and seq > stream.suspect:
