@@ -19,7 +19,6 @@ from firmware_sim.fields import (
     moment,
     names,
     number,
-    read_moment,
     read_table,
     text,
 )
@@ -128,13 +127,10 @@ def _start_s(head: object, now_s: float, complaints: list[str]) -> float:
     if raw is None:
         today = datetime.fromtimestamp(now_s, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return (today - timedelta(days=today.weekday())).timestamp()
-    try:
-        if isinstance(raw, str):
-            raise ValueError("expected a time with its zone such as 2026-01-05T00:00:00Z")
-        return read_moment(raw, Context(0.0, Path()))
-    except ValueError:
-        complaints.append(f"scenario.start: {raw!r}: expected a time with its zone such as 2026-01-05T00:00:00Z")
-        return 0.0
+    if isinstance(raw, datetime) and raw.tzinfo is not None:
+        return raw.timestamp()
+    complaints.append(f"scenario.start: {raw!r}: expected a time with its zone such as 2026-01-05T00:00:00Z")
+    return 0.0
 
 
 def _tables(raw: object, key: str, complaints: list[str]) -> list[dict[str, Any]]:
