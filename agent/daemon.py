@@ -1,4 +1,4 @@
-"""Composes one gateway from its configuration and runs it: the only place that knows all three wings."""
+"""Composes one gateway from its configuration and runs it: the only place where its parts are made."""
 
 import asyncio
 import contextlib

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
 _SET_BACK_TICKS = 2  # less is the corrections of a time server, or a poll that began early
-_WAIT_S = 86_400
+_WAIT_S = 86_400  # a day: a clock set back by more was wrong before, not now
 _QUALITY_TEXTS = {
     Quality.GOOD: "measures well again",
     Quality.TIMEOUT: "answers too rarely: check its supply, its wiring and its address",

@@ -4,8 +4,7 @@
 
 Half of the buildings (drawn with the printed seed) fit the weights; every figure is printed for
 the other half. Farms are simulated, because no recording of a real one is public; the buildings
-are real (see the manifest of the data folder). This sets the first weights; the evaluation
-proper, blind and with intervals, is a separate program.
+are real (see the manifest of the data folder). This sets the weights; it is no blind evaluation.
 """
 
 import sys

@@ -74,7 +74,7 @@ class Alarm(msgspec.Struct, kw_only=True):
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """Something that happened to the measuring itself: a meter lost, a restart, a gap, a changed configuration."""
+    """Something that happened to the measuring itself: a meter's changed quality, a restart, a damaged spool."""
 
     v: int
     kind: Literal["event"]
