@@ -38,11 +38,6 @@ REGISTRIES = re.compile(
 SOMEBODYS_FOLDER = re.compile(r"(?<![\w.])/(?:home/(?!pi\b)|root/|Users/|work/|farm/)[a-z.]")
 
 
-def words_of(pages: list[Path]) -> str:
-    """Give the text of several pages as one."""
-    return "\n".join(page.read_text() for page in pages)
-
-
 def every_parser(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Give a verb's parser and those of the verbs within it."""
     yield name, parser

@@ -1,6 +1,5 @@
 """A headless Chromium over its debugging pipe: the page as a person sees it, scripts run and streams open."""
 
-import base64
 import contextlib
 import itertools
 import json
@@ -76,10 +75,6 @@ class Browser:
         while not self.value(expression):
             assert time.monotonic() < deadline, f"never true: {expression}\n{self.value('document.body.innerText')}"
             time.sleep(0.05)
-
-    def picture(self, file: Path) -> None:
-        """Write what is seen as PNG."""
-        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def _next(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S

@@ -5,7 +5,7 @@ import { kw, minute } from "./dom.js";
 
 const STRIP = 12; // CSS pixels
 
-export function colour(name) {
+function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
