@@ -9,14 +9,12 @@ so a receipt can be compared. A damaged file is put aside, whole, and a new stre
 """
 
 import contextlib
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from agent.deliver import chain
+from agent.deliver import chain, spool_damage
 from agent.deliver.durable import sync_folder
 from agent.errors import EvidenceError, FlatwattError
 from agent.records import Envelope
@@ -31,38 +29,6 @@ CREATE INDEX record_kind ON record (kind, seq);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = {_VERSION};
 """
-
-_ENVIRONMENT = frozenset(  # these say something about the machine, not about the file
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
-_META = {
-    "gateway": str,
-    "stream": str,
-    "seq": int,
-    "head": bytes,
-    "state": bytes,
-    "receipted": int,
-    "receipted_head": bytes,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A damaged spool that was put aside. What could no longer be read is None."""
-
-    file: Path
-    why: str
-    stream: str | None
-    last_seq: int | None
-    receipted: int | None
 
 
 class Batch:
@@ -97,7 +63,7 @@ class Spool:
     def __init__(self, path: Path, gateway: str) -> None:
         self.path = path
         self.gateway = gateway
-        self.loss: Loss | None = None
+        self.loss: spool_damage.Loss | None = None
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             kept = self._open_or_put_aside()
@@ -109,35 +75,26 @@ class Spool:
         """Open the file; give what a new one must start with, None where the old one is sound."""
         existed = self.path.is_file()
         if existed and not self.path.stat().st_size:
-            return self._put_aside("the file is empty")  # before SQLite sees it and deletes its log
+            return self._begin_anew("the file is empty")  # before SQLite sees it and deletes its log
         try:
             self._db = _connect(self.path)
             try:
                 if existed and _has_tables(self._db):
-                    _check(self._db, self.gateway)
+                    spool_damage.check(self._db, self.gateway, _VERSION)
                     return None
             except BaseException:
                 self._db.close()
                 raise
         except (sqlite3.DatabaseError, EvidenceError) as error:
-            if isinstance(error, sqlite3.Error) and _is_environment(error, self.path):
+            if isinstance(error, sqlite3.Error) and spool_damage.is_environment(error, self.path):
                 raise
-            return self._put_aside(str(error))
+            return self._begin_anew(str(error))
         return {}
 
-    def _put_aside(self, why: str) -> dict[str, object]:
-        meta = _salvage_meta(self.path) if self.path.stat().st_size else {}
-        file = _quarantine(self.path)
-        stream, seq, receipted = (meta.get(key) for key in ("stream", "seq", "receipted"))
-        self.loss = Loss(
-            file,
-            why,
-            stream if isinstance(stream, str) else None,
-            seq if isinstance(seq, int) else None,
-            receipted if isinstance(receipted, int) else None,
-        )
+    def _begin_anew(self, why: str) -> dict[str, object]:
+        self.loss, kept = spool_damage.put_aside(self.path, why)
         self._db = _connect(self.path)
-        return {key: value for key, value in meta.items() if _outlives_damage(key, value)}
+        return kept
 
     def _create(self, kept: dict[str, object]) -> None:
         stream = secrets.token_hex(6)
@@ -255,68 +212,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _has_tables(db: sqlite3.Connection) -> bool:
     """Tell a spool from a file that a crash left before its first commit."""
     return bool(db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-
-
-def _check(db: sqlite3.Connection, gateway: str) -> None:
-    """Raise unless the file is sound, the stream is ours, and every payload fits the chain."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != _VERSION:
-        raise EvidenceError(f"tables of version {version}, not {_VERSION}")
-    for (verdict,) in db.execute("PRAGMA quick_check(1)"):
-        if verdict != "ok":
-            raise EvidenceError(str(verdict))
-    meta = dict(db.execute("SELECT key, value FROM meta"))
-    if not all(isinstance(meta.get(key), type_) for key, type_ in _META.items()):
-        raise EvidenceError("its own notes are incomplete")
-    if meta["gateway"] != gateway:
-        raise FlatwattError(f"the spool belongs to gateway {meta['gateway']!r}, not {gateway!r}: give each its own")
-    seq, head = meta["receipted"], meta["receipted_head"]
-    for row_seq, payload, row_head in db.execute("SELECT seq, payload, head FROM record ORDER BY seq"):
-        head = chain.next_head(head, payload)
-        seq += 1
-        if row_seq != seq or row_head != head:
-            raise EvidenceError(f"the hash chain breaks at record {seq}")
-    if (seq, head) != (meta["seq"], meta["head"]):
-        raise EvidenceError(f"the hash chain ends at record {seq}, not at {meta['seq']}")
-
-
-def _is_environment(error: sqlite3.Error, path: Path) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_IOERR_SHORT_READ:
-        return False
-    if code & 0xFF == sqlite3.SQLITE_READONLY:
-        return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-    return code & 0xFF in _ENVIRONMENT
-
-
-def _salvage_meta(path: Path) -> dict[str, object]:
-    """Read what can be read of the notes of a damaged file."""
-    meta: dict[str, object] = {}
-    with (
-        contextlib.suppress(sqlite3.Error),
-        contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as db,
-    ):
-        for key, value in db.execute("SELECT key, value FROM meta"):
-            meta[str(key)] = value
-    return meta
-
-
-def _outlives_damage(key: str, value: object) -> bool:
-    return (key == "state" and isinstance(value, bytes)) or (key.startswith("note:") and isinstance(value, str))
-
-
-def _quarantine(path: Path) -> Path:
-    """Rename the file and its log so that SQLite can still open the pair; give the new name."""
-    number = 1
-    while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    path.rename(target)
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.rename(target.with_name(target.name + suffix))
-    sync_folder(path.parent)
-    return target
 
 
 @contextlib.contextmanager
