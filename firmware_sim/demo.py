@@ -281,7 +281,10 @@ def _compare(args: argparse.Namespace, scenario: "Scenario", fleet: Json, until_
     if args.json:
         print(json.dumps({"agrees": agrees, "took_s": round(took_s, 1), "rows": rows}), flush=True)  # noqa: T201
         return agrees
-    Console().print(closing(rows))
+    console = Console()
+    with console.capture() as drawn:
+        console.print(closing(rows))
+    print(*(line.rstrip() for line in drawn.get().splitlines()), sep="\n")  # noqa: T201
     verdict = "Found and true agree" if agrees else "Found and true DISAGREE"
     print(f"{verdict}: {args.weeks:g} weeks passed in {took_s:.0f} s.", flush=True)  # noqa: T201
     return agrees

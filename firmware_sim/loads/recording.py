@@ -81,7 +81,7 @@ def _columns(file: Path, meter: str | None) -> tuple[Floats, Floats]:
     times, powers, found = [], [], set()
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as binary:
-            rows = csv.DictReader(io.TextIOWrapper(binary, "utf-8", newline=""))
+            rows = csv.DictReader(io.TextIOWrapper(binary, "utf-8-sig", newline=""))
             missing = {"time", "active_power_w"} - set(rows.fieldnames or ())
             if missing:
                 raise ValueError(f"file: {file}: no column {' and '.join(sorted(missing))}")
@@ -96,7 +96,7 @@ def _columns(file: Path, meter: str | None) -> tuple[Floats, Floats]:
                     raise ValueError(f"file: {file}:{rows.line_num}: expected a time and a number") from None
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"file: cannot read {file}: {reason}") from None
+        raise ValueError(f"file: cannot read {file}: {reason}; name your recording, relative to the scenario") from None
     if meter is None and len(found) > 1:
         raise ValueError(f"file: {file} holds several meters ({', '.join(sorted(found)[:5])} …): pick one with meter")
     return np.array(times), np.array(powers)

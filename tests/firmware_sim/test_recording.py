@@ -47,6 +47,13 @@ def test_a_recording_may_be_gzipped_local_and_shifted(plant: MakePlant, tmp_path
     np.testing.assert_equal(replayed, [100, np.nan, 300, np.nan, 400, np.nan])
 
 
+def test_a_recording_may_come_from_a_spreadsheet(plant: MakePlant, tmp_path: Path) -> None:
+    """Which marks its UTF-8 with three bytes before the header, as `flatwatt replay` takes it too."""
+    (tmp_path / "load.csv").write_text(CSV, encoding="utf-8-sig")
+
+    assert powers(plant(LOAD))[0] == 100
+
+
 def test_one_meter_is_picked(plant: MakePlant, tmp_path: Path) -> None:
     """Where the file holds several meters, the scenario says which."""
     (tmp_path / "load.csv").write_text(CSV + CSV.replace(",a,", ",b,").replace("100", "111").split("\n", 1)[1])
