@@ -41,12 +41,6 @@ class Broker:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def pid(self) -> int:
-        """The process id; the broker must be running."""
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         with self.log.open("ab") as log:

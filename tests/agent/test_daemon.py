@@ -102,6 +102,21 @@ def test_a_publisher_that_fails_ends_the_daemon_at_once(
     assert time.monotonic() - begin < 5
 
 
+def test_what_cannot_be_reached_is_told_in_a_line_each(tmp_path: Path) -> None:
+    """Without broker and without meters the daemon says so once, goes on, and ends cleanly on a signal."""
+    command = [sys.executable, "-m", "agent.cli", "run", "-c", configuration(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert said.count("no connection to the broker at 127.0.0.1:9") == 1
+    assert said.count("bus tcp cannot be opened") == 1
+    assert len(said.splitlines()) < 8
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_wait_for_a_tick(tmp_path: Path, number: signal.Signals) -> None:
     """The next tick is up to an hour away; the daemon is gone in seconds, and in order."""
