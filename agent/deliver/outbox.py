@@ -35,7 +35,7 @@ class Outbox:
 
     def rewind(self, now_s: float) -> None:
         """Start over from the first unconfirmed record: a new connection knows nothing of the old."""
-        self.in_flight: set[int] = set()
+        self._in_flight: set[int] = set()
         self._queue: deque[Envelope] = deque()
         self._again: deque[tuple[int, int]] = deque()
         self._cursor = self._alarm_cursor = self._settled = self._spool.receipted
@@ -50,20 +50,20 @@ class Outbox:
 
     def take(self, now_s: float) -> Envelope | None:
         """Give the next record to send; None where there is none, or enough are unacknowledged."""
-        while len(self.in_flight) < IN_FLIGHT:
+        while len(self._in_flight) < IN_FLIGHT:
             if not self._queue:
                 self._fetch(now_s)
             if not self._queue:
                 return None
             envelope = self._queue.popleft()
-            if envelope.seq > self._spool.receipted and envelope.seq not in self.in_flight:
-                self.in_flight.add(envelope.seq)
+            if envelope.seq > self._spool.receipted and envelope.seq not in self._in_flight:
+                self._in_flight.add(envelope.seq)
                 return envelope
         return None
 
     def acknowledged(self, seq: int, *, reached: bool) -> None:
         """Note the broker's answer; ``reached`` is false where it knows of no subscriber."""
-        self.in_flight.discard(seq)
+        self._in_flight.discard(seq)
         if not (self._by_broker and reached):
             return
         self._reached.add(seq)
