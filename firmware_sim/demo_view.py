@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -39,6 +40,19 @@ def sparkline(curve: list[float | None]) -> str:
     )
 
 
+class _Newest:
+    """A sparkline of which a narrow terminal shows the end."""
+
+    def __init__(self, curve: list[float | None]) -> None:
+        self._line = sparkline(curve)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, max(1, len(self._line)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self._line[-options.max_width :])
+
+
 def day(time_s: float | None) -> str:
     """Give the date, or nothing.
 
@@ -60,13 +74,15 @@ def percent(share: float) -> str:
 
 def live(fleet: Json, now_s: float, done: float, page: str) -> RenderableType:
     """Draw the fleet as it stands at a simulated time; ``done`` runs from 0 to 1."""
-    table = Table(title=f"{_clock(now_s)}   {page}", title_justify="left", expand=False)
-    for column in ("meter", "load, last two weeks", "kW", "verdict", "mining kW", "share", "since"):
-        table.add_column(column, justify="right" if column in ("kW", "mining kW", "share") else "left")
+    title = f"{_clock(now_s)}   {page}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("meter", "newest load", "kW", "verdict", "mining kW", "share", "since"):
+        justify: JustifyMethod = "right" if column in ("kW", "mining kW", "share") else "left"
+        table.add_column(column, justify=justify, no_wrap=column in ("meter", "verdict", "since"))
     for meter in (meter for site in fleet.get("sites", ()) for meter in site["meters"]):
         table.add_row(
             meter["name"],
-            sparkline(meter["curve"]),
+            _Newest(meter["curve"]),
             kilowatts(meter["active_power_w"]),
             Text(meter["verdict"], style=_COLOURS.get(meter["verdict"], "")),
             kilowatts(meter["mining_w"][1]) if meter["mining_w"][1] else "",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from firmware_sim.demo import Crew
 from firmware_sim.demo_compare import compare
@@ -109,10 +110,21 @@ def test_a_fleet_that_is_not_there_disagrees(campus: Scenario) -> None:
     assert len(disagreeing(campus, {})) == 6
 
 
+def test_a_narrow_terminal_shows_the_words_whole_and_the_end_of_a_load(fleet: Json) -> None:
+    """Of 80 columns the load gets what the verdicts leave, and its newest part stays."""
+    meter = fleet["sites"][0]["meters"][0]
+    meter |= {"name": "Workshop feeder 7", "verdict": "inconclusive", "curve": [9.0] * 29 + [0.0]}
+    console = Console(width=80, record=True, file=io.StringIO())
+
+    console.print(live(fleet, UNTIL_S, 1.0, "http://page"))
+
+    (line,) = (line for line in console.export_text().splitlines() if "Workshop" in line)
+    assert "inconclusive" in line
+    assert "█▁ " in line
+
+
 def test_the_live_table_draws_any_fleet(fleet: Json) -> None:
     """The drawing copes with the first moments, with gaps and with alarms."""
-    from rich.console import Console
-
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(live({}, START_S, 0.0, "http://page"))
     console.print(live(fleet, UNTIL_S, 1.0, "http://page"))
