@@ -7,7 +7,7 @@ from collector.state import AlarmState, Meter
 from collector.store.reader import Reader, Row, verdict_of_rank
 
 POINTS = 2000  # more than a chart has pixels
-ALARM_MESSAGES = 50
+ALARM_MESSAGES = 50  # the newest are what explains the present verdict
 
 Numbers = list[float | None]
 

@@ -21,8 +21,8 @@ from firmware_sim.scenario import MeterSpec, Scenario
 from firmware_sim.weather import Weather
 
 BLOCK = 2048  # steps computed at once: a few milliseconds a meter
-_DEMAND_S = 900
-_TEN_YEARS_H = 87_660
+_DEMAND_S = 900  # the usual demand interval
+_TEN_YEARS_H = 87_660  # that long an energy register must not roll over
 _SPARE = 1.5  # scale factors leave room above the rated value
 _MAX_SERIAL = 10**8
 

@@ -18,7 +18,7 @@ from firmware_sim.errors import SimError
 
 _MBAP = struct.Struct(">HHHB")
 _NO_GATEWAY_TARGET = 0x0B
-_MAX_FRAME = 260
+_MAX_FRAME = 260  # bytes, by the specification of Modbus TCP
 _READ_FRAME = 8  # unit, function, address, count, checksum
 _SILENCE_S = 0.005  # ends a frame: above 3.5 characters at 9600 baud
 

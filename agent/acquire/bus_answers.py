@@ -15,7 +15,7 @@ from agent.records import ReadRequest
 SHORTEST_RTU = 5  # bytes: unit, function, exception code, checksum
 _MBAP = struct.Struct(">HHHB")  # transaction, protocol, length from the unit on, unit
 _LONGEST_MBAP = 254  # length field of the longest frame, by the specification
-_EXCEPTION = 0x80
+_EXCEPTION = 0x80  # of the function code: the device refuses
 _READS = (3, 4)
 
 _EXCEPTION_TEXTS = {

@@ -13,7 +13,7 @@ _TURNAROUND_S = 0.02  # of an electricity meter, typical: it measures first and 
 _TCP_BYTE_S = 1e-6  # 10 Mbit/s
 _TCP_TURNAROUND_S = 0.005  # of a meter with Ethernet, typical
 _FAST_BAUD = 19200  # above it the silence between frames is fixed
-_FAST_SILENCE_S = 0.00175
+_FAST_SILENCE_S = 0.00175  # fixed by the specification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

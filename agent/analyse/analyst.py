@@ -20,7 +20,7 @@ from agent.records import Judgement, Window
 
 logger = logging.getLogger(__name__)
 
-_MONTH_DAYS = 31
+_MONTH_DAYS = 31  # no outage of a gateway that somebody looks after lasts longer
 
 
 @dataclass(frozen=True, slots=True)

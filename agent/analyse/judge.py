@@ -20,7 +20,7 @@ from agent.analyse.rules import MIN_KNOWN_HOURS, decide
 from agent.analyse.site import Site
 from agent.records import Evidence, Judgement, Quality, Verdict
 
-_REMEMBERED_DAYS = 7
+_REMEMBERED_DAYS = 7  # more than any rule looks back
 
 
 class Judge:

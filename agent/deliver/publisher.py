@@ -28,11 +28,11 @@ State = Literal["online", "offline"]
 
 _PROTOCOLS = {"auto": ("5", "3.1.1"), "5": ("5",), "3.1.1": ("3.1.1",)}
 _ACK_S = 30.0  # a broker that takes records but acknowledges none for so long is as good as gone
-_TICK_S = 1.0
-_GOODBYE_S = 2.0
+_TICK_S = 1.0  # keep-alive and repetitions are measured in many seconds
+_GOODBYE_S = 2.0  # brokers answer in milliseconds, and a person waits for the end
 _STEADY_S = 5.0  # a connection that lived so long resets the back-off
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 60.0
+_FIRST_PAUSE_S = 0.5  # a broker that restarts is back within seconds
+_LONGEST_PAUSE_S = 60.0  # one that was away for long is found again within a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

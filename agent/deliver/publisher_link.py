@@ -23,7 +23,7 @@ from agent.errors import FlatwattError, InputError
 _KEEPALIVE_S = 30  # a dead line is noticed within twice this
 _CONNECT_S = 2.0  # a connection that is under way holds up the end of the program for so long
 _CONNACK_S = 3.0  # an open port that does not answer is no broker, or one of another version
-_NO_SUBSCRIBERS = 0x10
+_NO_SUBSCRIBERS = 0x10  # reason code of MQTT 5: taken, and nobody listens
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
