@@ -69,7 +69,8 @@ class ReceiptDesk:
         spool = self._spool
         if (message.gateway, message.stream) != (spool.gateway, spool.stream):
             raise EvidenceError(
-                f"receipt for {message.gateway}/{message.stream}, ours is {spool.gateway}/{spool.stream}"
+                f"receipt for {message.gateway}/{message.stream}, ours is {spool.gateway}/{spool.stream}; "
+                "ignored: the broker may still hold one of an earlier spool"
             )
         highest = max((last for _, last in message.missing), default=message.through)
         if max(message.through, highest) > spool.last_seq:
