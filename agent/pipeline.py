@@ -179,6 +179,8 @@ class Pipeline:
         if window.start_s < self._whole_s:
             return events
         for meter, quality in zip(window.meters, window.quality, strict=True):
+            if quality is Quality.PARTIAL:
+                continue
             before = self._memory.qualities.get(meter, Quality.GOOD)
             self._memory.qualities[meter] = quality
             if quality is not before:

@@ -118,6 +118,7 @@ class Quality(StrEnum):
     """How far a meter's window can be trusted; every letter but G keeps the window from the judgement."""
 
     GOOD = "G"
+    PARTIAL = "P"  # measuring began within the window, too late for it
     TIMEOUT = "T"  # too few answers
     FAULTY = "F"  # answers without a usable active power (exceptions, NaN, sentinels)
     RANGE = "O"  # out of the quantity's plausible range

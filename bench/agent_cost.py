@@ -138,7 +138,7 @@ def steady_state(folder: Path, scenario: Path, broker_url: str, port: int, secon
             }
         listener.terminate()
     lines = [json.loads(line) for line in (folder / "summaries").read_text().splitlines()]
-    return found | {"summaries": len(lines), "good": sum(line["quality"] == "G" for line in lines)}
+    return found | {"summaries": len(lines), "good": sum(line.get("quality", "G") == "G" for line in lines)}
 
 
 def _wait_for(log: Path, word: str) -> None:

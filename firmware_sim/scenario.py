@@ -180,7 +180,7 @@ def _loads(raw: object, where: str, step_s: float, context: Context, complaints:
             continue
         load = kind(**values)
         try:
-            load.check(step_s)
+            load.check(step_s, context.start_s)
             yield load
         except ValueError as error:
             complaints.append(f"{place}.{error}")

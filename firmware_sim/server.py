@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from firmware_sim.errors import SimError
+from firmware_sim.errors import TakenError
 
 _MBAP = struct.Struct(">HHHB")
 _NO_GATEWAY_TARGET = 0x0B
@@ -176,7 +176,7 @@ class PtyBus:
             link.symlink_to(os.ttyname(self._far))
         except OSError as error:
             self._close_ends()
-            raise SimError(f"{url}: cannot make the link {link}: {error.strerror}") from None
+            raise TakenError(f"{url}: cannot make the link {link}: {error.strerror}") from None
         frames = RtuFrames(units, self._send)
         asyncio.get_running_loop().add_reader(self._near, lambda: frames.feed(os.read(self._near, _MAX_FRAME)))
 
@@ -212,6 +212,6 @@ async def open_bus(url: str, units: Units) -> Bus:
         server = await loop.create_server(lambda: _Connection(units, scheme != "tcp"), parts.hostname, parts.port or 0)
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SimError(f"{url}: cannot listen: {reason}; is another simulator running? port 0 takes any") from None
+        raise TakenError(f"{url}: cannot listen: {reason}; is another simulator running? port 0 takes any") from None
     port = server.sockets[0].getsockname()[1]
     return TcpBus(f"{scheme}://{parts.hostname}:{port}", server)

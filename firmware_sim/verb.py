@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(_serve(args, scenario))
     except SimError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 2
+        return error.exit_code
     return 0
 
 

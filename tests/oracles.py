@@ -129,6 +129,7 @@ class BatchWindow:
 
     ticks: int
     period_s: float
+    begun: int = 0  # the tick at which measuring began
     series: dict[str, list[float]] = field(init=False)
     status: list[str] = field(init=False)
 
@@ -152,15 +153,16 @@ class BatchWindow:
 
     @property
     def quality(self) -> str:
-        """Stuck for a minute or the whole window; good with half of the ticks; else silent, implausible, faulty."""
+        """Stuck for a minute or the whole window; good with half of the ticks; else what kept it from them."""
         flickering = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
         repeats = longest_repeat([self.series[name] for name in flickering])
         if repeats >= 4 and (repeats * self.period_s >= 60 or repeats == self.ticks - 1):
             return "K"
         if self.coverage >= 0.5:
             return "G"
-        if sum(status not in ("timeout", "disconnected", "backoff") for status in self.status) < 0.5 * self.ticks:
-            return "T"
+        answered = [status not in ("timeout", "disconnected", "backoff") for status in self.status]
+        if sum(answered) < 0.5 * self.ticks:
+            return "P" if sum(answered[self.begun :]) >= 0.5 * (self.ticks - self.begun) else "T"
         return "O" if self.status.count("range") >= 0.5 * self.ticks else "F"
 
     @property

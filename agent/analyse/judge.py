@@ -56,6 +56,9 @@ class Judge:
         )
 
     def _provisional(self, meter: str, own_w: float, quality: Quality) -> Judgement:
+        if quality is Quality.PARTIAL:
+            text = "measuring began within this window"
+            return _without_evidence(meter, Verdict.INCONCLUSIVE, Evidence("data_quality", 0.0, 0.0, text))
         if quality is not Quality.GOOD:
             text = f"the window's quality is {quality.value}: nothing is concluded from it"
             return _without_evidence(meter, Verdict.FAULT, Evidence("data_quality", 0.0, 0.0, text))

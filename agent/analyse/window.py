@@ -53,6 +53,7 @@ class WindowBuilder:
         for sample in samples:
             if self._start_s is None:
                 self._open(self._aligned(sample.time_s))
+                self._begun = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
             column = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
             if not 0 <= column < self._ticks:
                 self.late += 1
@@ -78,7 +79,7 @@ class WindowBuilder:
             meters=self._meters,
             values=self._values,
             coverage=coverage(self._values["active_power_w"]),
-            quality=quality(self._values, self._period_s, self._answered.mean(axis=-1), self._refused.mean(axis=-1)),
+            quality=self._quality(),
         )
         self._open(self._aligned(now_s))
         return window
@@ -87,6 +88,14 @@ class WindowBuilder:
         """Drop the open window if it begins after ``now_s``: the clock was set back."""
         if self._start_s is not None and now_s < self._start_s:
             self._start_s = None
+
+    def _quality(self) -> tuple[Quality, ...]:
+        letters = quality(self._values, self._period_s, self._answered.mean(axis=-1), self._refused.mean(axis=-1))
+        answered = self._answered[:, self._begun :].mean(axis=-1)
+        return tuple(
+            Quality.PARTIAL if letter is Quality.TIMEOUT and share >= _MIN_COVERAGE else letter
+            for letter, share in zip(letters, answered, strict=True)
+        )
 
     @property
     def _start(self) -> int:
@@ -99,6 +108,7 @@ class WindowBuilder:
     def _open(self, start_s: int) -> None:
         shape = (len(self._meters), self._ticks)
         self._start_s = start_s
+        self._begun = 0  # column of the first tick that we were there for
         self._values = {quantity: np.full(shape, np.nan) for quantity in WINDOW_QUANTITIES}
         self._answered = np.zeros(shape, dtype=np.bool_)
         self._refused = np.zeros(shape, dtype=np.bool_)

@@ -94,3 +94,11 @@ def test_a_bad_recording_is_named_with_its_place(plant: MakePlant, tmp_path: Pat
 
     with pytest.raises(SimError, match=rf"meter m1, load 1\.file: .*{complaint}"):
         plant(LOAD)
+
+
+def test_a_recording_that_is_over_before_the_scenario_begins_is_refused(plant: MakePlant, tmp_path: Path) -> None:
+    """All gaps would be no load at all; the complaint says by how much to shift."""
+    (tmp_path / "load.csv").write_text(CSV.replace("2026", "2017"))
+
+    with pytest.raises(SimError, match="before the scenario begins; shift_s = 284083200"):
+        plant(LOAD)

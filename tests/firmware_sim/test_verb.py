@@ -57,7 +57,7 @@ def test_a_wrong_scenario_is_a_complaint(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_taken_port_is_a_complaint(tmp_path: Path) -> None:
+def test_a_taken_port_is_a_failure_in_one_line(tmp_path: Path) -> None:
     """Two simulators on one port: the second says so."""
     text = find("office").read_text()
     with subprocess.Popen((*SIM, "demo", "--json"), cwd=tmp_path, stdout=subprocess.PIPE) as process:
@@ -69,7 +69,7 @@ def test_a_taken_port_is_a_complaint(tmp_path: Path) -> None:
 
         process.terminate()
         process.wait(10)
-    assert ended.returncode == 2
+    assert ended.returncode == 1
     assert f"{taken}: cannot listen: " in ended.stderr
 
 

@@ -415,3 +415,11 @@ def test_the_score_is_half_or_more_exactly_for_mining() -> None:
         (judgement.verdict is Verdict.MINING, judgement.score >= 0.5) for day in days for judgement in day.judgements
     }
     assert seen == {(True, True), (False, False)}
+
+
+def test_a_window_in_which_measuring_began_is_inconclusive() -> None:
+    """It is no fault of the meter, and nothing is concluded from it."""
+    main, _ = windowed([23_000.0, 7000.0], [Quality.PARTIAL, Quality.GOOD])
+
+    assert main.verdict is Verdict.INCONCLUSIVE
+    assert main.mining_w == NOTHING

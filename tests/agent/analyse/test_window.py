@@ -71,9 +71,10 @@ def start_of(time_s: float) -> int:
 def batch(stream: list[Arrival], start_s: int) -> dict[str, BatchWindow]:
     """Give one window from the whole stream: what arrived for it while it was open."""
     inside = [a.sample for a in stream if start_of(a.now_s) == start_s == start_of(a.sample.time_s)]
-    return {
-        meter: BatchWindow(TICKS, PERIOD_S).fill((s for s in inside if s.meter == meter), start_s) for meter in METERS
-    }
+    first_s = stream[0].sample.time_s if stream else 0.0
+    begun = round((first_s - start_s) / PERIOD_S) if start_of(first_s) == start_s else 0
+    windows = {meter: BatchWindow(TICKS, PERIOD_S, begun) for meter in METERS}
+    return {meter: window.fill((s for s in inside if s.meter == meter), start_s) for meter, window in windows.items()}
 
 
 def assert_same(window: Window, expected: dict[str, BatchWindow]) -> None:
@@ -202,3 +203,17 @@ def test_what_leaves_the_builder_cannot_be_changed() -> None:
 
     with pytest.raises(ValueError, match="read-only"):
         window.values["active_power_w"][0, 0] = 2.0
+
+
+@pytest.mark.parametrize(("first_tick", "letter"), [(0, Quality.GOOD), (4, Quality.GOOD), (6, Quality.PARTIAL)])
+def test_a_window_in_which_measuring_began_is_not_called_silent(first_tick: int, letter: Quality) -> None:
+    """Who starts in mid-window has not lost the ticks before; with half of the window it is good, else partial."""
+    builder = WindowBuilder(["main"], PERIOD_S, WINDOW_S)
+    start_s = start_of(START_S) + WINDOW_S
+    for tick in range(first_tick, TICKS):
+        builder.add([Sample("main", start_s + tick * PERIOD_S, "ok", {"active_power_w": 100.0 + tick})])
+
+    window = builder.close(start_s + WINDOW_S)
+
+    assert window is not None
+    assert window.quality == (letter,)

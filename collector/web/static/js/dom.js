@@ -97,7 +97,7 @@ export function time(seconds, write = minute) {
   return seconds === null ? "–" : el("time", { datetime: new Date(seconds * 1000).toISOString(), title: `${minute(seconds)} UTC` }, write(seconds));
 }
 
-const QUALITIES = { G: "good", T: "too few answers", F: "unusable answers", O: "out of range", K: "frozen register" };
+const QUALITIES = { G: "good", P: "just begun", T: "too few answers", F: "unusable answers", O: "out of range", K: "frozen register" };
 
 export function quality(letter) {
   return QUALITIES[letter] ?? (letter || "no data yet");
