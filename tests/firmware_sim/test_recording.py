@@ -100,5 +100,5 @@ def test_a_recording_that_is_over_before_the_scenario_begins_is_refused(plant: M
     """All gaps would be no load at all; the complaint says by how much to shift."""
     (tmp_path / "load.csv").write_text(CSV.replace("2026", "2017"))
 
-    with pytest.raises(SimError, match="before the scenario begins; shift_s = 284083200"):
+    with pytest.raises(SimError, match="before the scenario begins; shift_s = 283996800"):
         plant(LOAD)
