@@ -1,6 +1,7 @@
 """What every load has in common."""
 
 import functools
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ class Moments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
+class Load(ABC):
     """A load; the fields are the keys of ``[[meter.load]]``.
 
     ``pf`` is the displacement power factor, ``thd_percent`` the distortion of the current;
@@ -44,13 +45,13 @@ class Load:
     THD_PERCENT: ClassVar[float] = 1.0
 
     @property
+    @abstractmethod
     def rated_w(self) -> float:
         """The largest power to be expected, W."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shape_w(self, at: Moments, chance: Chance) -> Floats:
         """Give the active power in W, import positive, not regarding ``starts`` and ``ends``; NaN is a gap."""
-        raise NotImplementedError
 
     def active_power_w(self, at: Moments, chance: Chance) -> Floats:
         """Give the active power in W, import positive, zero before ``starts`` and from ``ends`` on; NaN is a gap."""
