@@ -171,14 +171,20 @@ class PtyBus:
         tty.setraw(self._far)
         os.set_blocking(self._near, False)
         try:
-            if _end_of(link).startswith("/dev/pts/"):  # left by a simulator that was killed
+            if self._is_left_behind(_end_of(link)):
                 link.unlink()
             link.symlink_to(os.ttyname(self._far))
         except OSError as error:
             self._close_ends()
-            raise TakenError(f"{url}: cannot make the link {link}: {error.strerror}") from None
+            raise TakenError(
+                f"{url}: cannot make the link {link}: {error.strerror}; is another simulator running?"
+            ) from None
         frames = RtuFrames(units, self._send)
         asyncio.get_running_loop().add_reader(self._near, lambda: frames.feed(os.read(self._near, _MAX_FRAME)))
+
+    def _is_left_behind(self, end: str) -> bool:
+        """Tell whether a link leads to a terminal that a killed simulator had: gone, or given to us since."""
+        return end.startswith("/dev/pts/") and (end == os.ttyname(self._far) or not Path(end).exists())
 
     def _send(self, data: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # nobody reads: a serial line would lose it as well

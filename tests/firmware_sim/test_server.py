@@ -209,3 +209,16 @@ async def test_a_link_of_somebody_else_stays(tmp_path: Path) -> None:
     assert adapter.readlink() == device
     assert replaced != Path("/dev/pts/999999")
     assert not left.is_symlink()
+
+
+async def test_a_second_simulator_does_not_take_the_link_of_a_living_one(tmp_path: Path) -> None:
+    """The first keeps its line, and the second says what is in its way."""
+    url = f"rtu://{tmp_path / 'line'}"
+    first = await open_bus(url, {})
+    led_to = (tmp_path / "line").readlink()
+
+    with pytest.raises(SimError, match="is another simulator running"):
+        await open_bus(url, {})
+
+    assert (tmp_path / "line").readlink() == led_to
+    await first.close()
