@@ -20,10 +20,11 @@ _UNITS_S = (86400, 3600, 60, 1)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What relative values refer to: the scenario's start, and the folder of its file."""
+    """What relative values refer to: the scenario's start, the folder of its file, and when its time begins to run."""
 
     start_s: float
     folder: Path
+    begins_s: float
 
 
 Reader = Callable[[object, Context], Any]

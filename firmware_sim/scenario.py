@@ -92,16 +92,18 @@ def find(name: str) -> Path:
     return Path(name)
 
 
-def read_scenario(file: Path, now_s: float) -> Scenario:
+def read_scenario(file: Path, now_s: float, begins_s: float | None = None) -> Scenario:
     """Read a scenario; raise SimError with every mistake.
 
     Without ``start`` the scenario begins on the Monday of the week in which ``now_s`` lies, 00:00 UTC.
+    ``begins_s`` is where its time begins to run, if not at its start.
     """
     document = _document(file)
     tables = ("scenario", "bus", "meter")
     complaints = [f"{key}: unknown key{did_you_mean(key, tables)}" for key in document if key not in tables]
     head = document.get("scenario", {})
-    context = Context(_start_s(head, now_s, complaints), file.parent)
+    start_s = _start_s(head, now_s, complaints)
+    context = Context(start_s, file.parent, start_s if begins_s is None else begins_s)
     values = read_table(head, Scenario, "scenario", context, complaints, skip=("start",))
     buses = tuple(_buses(document.get("bus"), context, complaints))
     meters = tuple(_meters(document.get("meter"), values.get("step_s", 1.0), context, complaints))
@@ -180,7 +182,7 @@ def _loads(raw: object, where: str, step_s: float, context: Context, complaints:
             continue
         load = kind(**values)
         try:
-            load.check(step_s, context.start_s)
+            load.check(step_s, context.begins_s)
             yield load
         except ValueError as error:
             complaints.append(f"{place}.{error}")

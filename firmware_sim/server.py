@@ -6,6 +6,7 @@ pymodbus's server, and the agent's client has somebody else to talk to than its 
 
 import asyncio
 import contextlib
+import errno
 import os
 import struct
 import tty
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from firmware_sim.errors import TakenError
+from firmware_sim.errors import SimError, TakenError
 
 _MBAP = struct.Struct(">HHHB")
 _NO_GATEWAY_TARGET = 0x0B
@@ -176,9 +177,7 @@ class PtyBus:
             link.symlink_to(os.ttyname(self._far))
         except OSError as error:
             self._close_ends()
-            raise TakenError(
-                f"{url}: cannot make the link {link}: {error.strerror}; is another simulator running?"
-            ) from None
+            raise _refusal(error, f"{url}: cannot make the link {link}: {error.strerror}") from None
         frames = RtuFrames(units, self._send)
         asyncio.get_running_loop().add_reader(self._near, lambda: frames.feed(os.read(self._near, _MAX_FRAME)))
 
@@ -207,6 +206,13 @@ def _end_of(link: Path) -> str:
     return str(link.readlink()) if link.is_symlink() else ""
 
 
+def _refusal(error: Exception, text: str) -> SimError:
+    """Tell an address that another holds from one that is wrong."""
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EEXIST):
+        return TakenError(f"{text}; is another simulator running?")
+    return SimError(text)
+
+
 async def open_bus(url: str, units: Units) -> Bus:
     """Serve these meters at an address; raise SimError where it is taken or wrong."""
     scheme, _, rest = url.partition("://")
@@ -218,6 +224,6 @@ async def open_bus(url: str, units: Units) -> Bus:
         server = await loop.create_server(lambda: _Connection(units, scheme != "tcp"), parts.hostname, parts.port or 0)
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise TakenError(f"{url}: cannot listen: {reason}; is another simulator running? port 0 takes any") from None
+        raise _refusal(error, f"{url}: cannot listen: {reason}; port 0 takes any") from None
     port = server.sockets[0].getsockname()[1]
     return TcpBus(f"{scheme}://{parts.hostname}:{port}", server)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from firmware_sim import scenario as scenarios
 
     try:
-        scenario = scenarios.read_scenario(scenarios.find(args.scenario), time.time())
+        scenario = scenarios.read_scenario(scenarios.find(args.scenario), time.time(), args.start)
         if args.gateway:
             _print_gateway(args, scenario)
         elif args.truth is not None:

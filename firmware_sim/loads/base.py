@@ -72,7 +72,7 @@ class Load(ABC):
         """Harmonic over fundamental current."""
         return (self.THD_PERCENT if self.thd_percent is None else self.thd_percent) / 100
 
-    def check(self, step_s: float, start_s: float) -> None:
+    def check(self, step_s: float, begins_s: float) -> None:
         """Raise ValueError where the keys do not fit each other, the scenario's steps, or its start."""
         if self.starts >= self.ends:
             raise ValueError("ends: is not after starts")

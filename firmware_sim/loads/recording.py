@@ -43,15 +43,15 @@ class Recording(Load):
         inside = (index >= 0) & (index < len(track.power_w))
         return np.where(inside, track.power_w[np.clip(index, 0, len(track.power_w) - 1)], np.nan)
 
-    def check(self, step_s: float, start_s: float) -> None:
+    def check(self, step_s: float, begins_s: float) -> None:
         """Raise ValueError where the file cannot be read, is finer than the steps, or over before they begin."""
-        super().check(step_s, start_s)
+        super().check(step_s, begins_s)
         track = read_csv(self.file, self.meter)
-        late_s = start_s - (track.start_s + self.shift_s + len(track.power_w) * track.step_s)
+        late_s = begins_s - (track.start_s + self.shift_s + len(track.power_w) * track.step_s)
         if late_s >= 0:
             raise ValueError(
                 f"file: it ends {late_s / 86_400:.0f} days before the scenario begins; "
-                f"shift_s = {start_s - track.start_s:.0f} lets both begin together"
+                f"shift_s = {begins_s - track.start_s:.0f} lets both begin together"
             )
         if track.step_s % step_s:
             raise ValueError(

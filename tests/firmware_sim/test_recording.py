@@ -9,6 +9,7 @@ import pytest
 
 from firmware_sim.errors import SimError
 from firmware_sim.plant import BLOCK, Plant
+from firmware_sim.scenario import read_scenario
 
 MakePlant = Callable[..., Plant]
 LOAD = '[[meter.load]]\nkind = "recording"\nfile = "load.csv"\n'
@@ -102,3 +103,17 @@ def test_a_recording_that_is_over_before_the_scenario_begins_is_refused(plant: M
 
     with pytest.raises(SimError, match="before the scenario begins; shift_s = 283996800"):
         plant(LOAD)
+
+
+def test_a_time_that_begins_earlier_admits_an_old_recording(tmp_path: Path) -> None:
+    """`sim --start` moves the beginning: what is not over then is served."""
+    (tmp_path / "load.csv").write_text(CSV.replace("2026", "2017"))
+    scenario = tmp_path / "s.toml"
+    head = '[scenario]\nname = "s"\nstep_s = 60\n[[bus]]\nname = "b"\nurl = "tcp://127.0.0.1:0"\n'
+    meter = '[[meter]]\nid = "m1"\nbus = "b"\nunit = 1\nprofile = "eastron_sdm120"\n'
+    scenario.write_text(head + meter + LOAD)
+    now_s = 1_800_000_000.0
+
+    with pytest.raises(SimError, match="before the scenario begins"):
+        read_scenario(scenario, now_s)
+    assert read_scenario(scenario, now_s, begins_s=1_483_228_800.0).meters[0].id == "m1"

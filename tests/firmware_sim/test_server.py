@@ -222,3 +222,12 @@ async def test_a_second_simulator_does_not_take_the_link_of_a_living_one(tmp_pat
 
     assert (tmp_path / "line").readlink() == led_to
     await first.close()
+
+
+async def test_a_wrong_address_is_not_a_taken_one() -> None:
+    """A port that cannot be is wrong input, exit code 2; only what another holds is a failure, 1."""
+    with pytest.raises(SimError) as wrong:
+        await open_bus("tcp://127.0.0.1:99999", {})
+
+    assert wrong.value.exit_code == 2
+    assert "another simulator" not in str(wrong.value)
