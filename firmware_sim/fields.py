@@ -122,7 +122,7 @@ def file_path() -> Any:  # noqa: ANN401
 def read_moment(raw: object, context: Context) -> float:
     """Give UTC seconds of a TOML date-time or of a duration such as ``"19d12h"`` after the start.
 
-    >>> read_moment("1d2h", Context(1000.0, Path()))
+    >>> read_moment("1d2h", Context(1000.0, Path(), begins_s=1000.0))
     94600.0
     """
     if isinstance(raw, datetime) and raw.tzinfo is not None:
