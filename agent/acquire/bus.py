@@ -7,6 +7,7 @@ promises: one request at a time, and never the answer to one request as the answ
 
 from typing import Protocol
 
+from agent.acquire.bus_times import BusTimes
 from agent.acquire.bus_url import parse_url
 from agent.records import ReadRequest
 
@@ -16,6 +17,15 @@ class Bus(Protocol):
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the ``request.count`` words, each 0 to 65535. Raises BusError."""
+
+    def rest_s(self, unit: int) -> float:
+        """Give how long the unit is still left alone because an answer of it may yet come; 0 is the rule.
+
+        A read that is asked for earlier waits, and other units may be read meanwhile.
+        """
+
+    def times(self) -> BusTimes:
+        """Give how fast the units answer and how full the bus is."""
 
     async def close(self) -> None:
         """Let go of the line; a request under way ends as disconnected."""

@@ -23,6 +23,7 @@ from pymodbus.framer import FramerType
 
 from agent.acquire.bus_answers import SHORTEST_RTU, find_rtu, find_tcp, in_step, unanswered
 from agent.acquire.bus_silence import Silence
+from agent.acquire.bus_times import BusTimes, ResponseTimes
 from agent.acquire.bus_url import SerialAddress, TcpAddress
 from agent.acquire.line import line_of
 from agent.errors import BusDownError, BusError, BusReason
@@ -57,31 +58,52 @@ class PymodbusBus:
         self._transaction = 0
         self._heard = b""
         self._heard_s = 0.0
+        self._responses: dict[int, ResponseTimes] = {}
+        self._busy_s = 0.0
+        self._began_s: float | None = None
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the words that ``request`` asks for. Raises BusError."""
         async with self._lock:
-            if self._rtu:
-                await self._fall_silent(request)
-            client = self._client or await self._connect()
-            answered = False
+            began_s = asyncio.get_running_loop().time()
+            self._began_s = began_s if self._began_s is None else self._began_s
             try:
-                words = await self._exchange(client, request)
-                answered = True
-            except BusError as error:
-                answered = error.reason is BusReason.EXCEPTION
-                raise
+                return await self._read(request)
             finally:
-                self._asked = None
-                if not answered:
-                    self._distrust(self._budget_s(request))
-            return words
+                self._busy_s += asyncio.get_running_loop().time() - began_s
+
+    def rest_s(self, unit: int) -> float:
+        """Give 0: the quarantine is the whole line's, and read() waits for it."""
+        return 0.0
+
+    def times(self) -> BusTimes:
+        """Give how fast the units answer and how full the bus is."""
+        elapsed_s = 0.0 if self._began_s is None else asyncio.get_running_loop().time() - self._began_s
+        units = {unit: responses.summary(self._timeout_s) for unit, responses in self._responses.items()}
+        return BusTimes(busy_s=self._busy_s, elapsed_s=elapsed_s, units=units)
 
     async def close(self) -> None:
         """Let go of the line."""
         self._fail(BusError(BusReason.DISCONNECTED, "the bus was closed"))
         self._drop()
         await asyncio.sleep(0)  # the transport closes in the loop's next turn
+
+    async def _read(self, request: ReadRequest) -> tuple[int, ...]:
+        if self._rtu:
+            await self._fall_silent(request)
+        client = self._client or await self._connect()
+        answered = False
+        try:
+            words = await self._exchange(client, request)
+            answered = True
+        except BusError as error:
+            answered = error.reason is BusReason.EXCEPTION
+            raise
+        finally:
+            self._asked = None
+            if not answered:
+                self._distrust(self._budget_s(request))
+        return words
 
     async def _connect(self) -> AsyncModbusTcpClient | AsyncModbusSerialClient:
         """Open the line with a new client, so that nothing of the last connection is left. Raises BusDownError."""
@@ -142,6 +164,7 @@ class PymodbusBus:
         read = client.read_holding_registers if request.function == 3 else client.read_input_registers
         budget_s = self._budget_s(request)
         self._heard, self._asked = b"", request
+        asked_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(budget_s):
                 reply = await read(request.address, count=request.count, device_id=request.unit)
@@ -149,6 +172,7 @@ class PymodbusBus:
             raise unanswered(self._heard, self._rtu, budget_s) from None
         except ModbusException as error:
             raise BusError(BusReason.GARBAGE, f"pymodbus: {error}") from None
+        self._responses.setdefault(request.unit, ResponseTimes()).add(self._heard_s - asked_s)
         return tuple(reply.registers)
 
     def _budget_s(self, request: ReadRequest) -> float:

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 
+from agent.acquire.bus_times import BusTimes, ResponseTimes
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 
@@ -25,17 +26,20 @@ class FakeBus:
         self.requests: list[ReadRequest] = []
         self.closed = False
         self._lock = asyncio.Lock()
+        self._responses: dict[int, ResponseTimes] = {}
+        self._busy_s = 0.0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the words. Raises BusError."""
         async with self._lock:
             self.requests.append(request)
-            await asyncio.sleep(self.delay_s)
+            await self._pass(self.delay_s)
             if self.errors:
                 raise self.errors.popleft()
             if request.unit in self.silent or all(unit != request.unit for unit, _, _ in self.words):
-                await asyncio.sleep(self.timeout_s)
+                await self._pass(self.timeout_s)
                 raise BusError(BusReason.TIMEOUT, f"no answer within {self.timeout_s:.2f} s")
+            self._responses.setdefault(request.unit, ResponseTimes()).add(self.delay_s)
             addresses = range(request.address, request.address + request.count)
             try:
                 return tuple(self.words[request.unit, request.function, address] for address in addresses)
@@ -44,6 +48,19 @@ class FakeBus:
                     BusReason.EXCEPTION, "the device refused: exception 2, illegal data address", 2
                 ) from None
 
+    def rest_s(self, unit: int) -> float:
+        """Give 0: no answer of a fake meter comes late."""
+        return 0.0
+
+    def times(self) -> BusTimes:
+        """Give the delays as response times; the bus has been busy as long as it has run."""
+        units = {unit: responses.summary(self.timeout_s) for unit, responses in self._responses.items()}
+        return BusTimes(busy_s=self._busy_s, elapsed_s=self._busy_s, units=units)
+
     async def close(self) -> None:
         """Note that the bus was closed."""
         self.closed = True
+
+    async def _pass(self, seconds: float) -> None:
+        self._busy_s += seconds
+        await asyncio.sleep(seconds)
