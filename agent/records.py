@@ -33,8 +33,9 @@ class Register:
 
     ``name`` is a quantity of the vocabulary, or, where ``parameter`` is true, a name of the
     profile's own that other registers refer to and that is never reported (a SunSpec scale
-    factor). The value in SI units is ``raw * scale * product(values named in multiply_by)
-    * 10 ** (value named in exponent_from)``.
+    factor, the energy of a second tariff). The value in SI units is ``raw * scale *
+    product(values named in multiply_by) * 10 ** (value named in exponent_from)``, with the values
+    named in ``plus`` added and those named in ``minus`` taken off; NaN in any part makes NaN.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Register:
     absent: tuple[int, ...]  # raw bit patterns (unsigned, after reordering) that mean "not available"
     multiply_by: tuple[str, ...]
     exponent_from: str  # "" where there is none
+    plus: tuple[str, ...]  # read in the same poll: a sum of old and new values would be no measurement
+    minus: tuple[str, ...]
     verified: str  # "2 sources", "1 source"
 
     @property
@@ -67,7 +70,8 @@ class MeterProfile:
     sources: tuple[str, ...]
     registers: tuple[Register, ...]
     max_registers: int  # of one request
-    max_gap: int  # unlisted registers that a request may read across; 0 where they answer with an exception
+    max_gap: int | None  # unlisted registers that a request may read across; None where no source says
+    forbidden: tuple[tuple[int, int], ...]  # closed ranges of addresses that no request may touch
     even_blocks: bool  # start and count must be even
     single: tuple[str, ...]  # names that must be read by a request of their own
     min_gap_ms: float  # silence between a reply and the next request
@@ -76,6 +80,8 @@ class MeterProfile:
     parity: str  # N, E, O; "" where it is unknown
     stopbits: int  # 0 where it is unknown
     identity: Mapping[str, tuple[float, ...]]  # quantity -> values that identify the model
+    sunspec: tuple[int, ...]  # models it reads, with addresses that count from the model's first register; else ()
+    left_out: tuple[str, ...]  # what the meter has and this profile does not read, each with the reason
     digest: str  # SHA-256 of the file, first 16 hex digits
 
     @property
@@ -96,6 +102,10 @@ class ReadRequest:
     wire_s: float  # time on the wire, request and reply with silences, by the bus's speed
     min_gap_s: float  # silence that the meter wants before it
     min_timeout_s: float  # floor of the time-out, by the profile
+
+    def __hash__(self) -> int:
+        """Hash what goes on the wire only: every poll looks its requests up, and their registers are long."""
+        return hash((self.unit, self.function, self.address, self.count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,30 +7,47 @@ within the limits of the profile.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from agent.acquire.line import Line
 from agent.records import MeterProfile, ReadRequest, Register, Tier
 
+_ADDRESSES = 0x10000
 
-def plan(profile: MeterProfile, unit: int, tiers: Collection[Tier], line: Line) -> tuple[ReadRequest, ...]:
+
+def plan(
+    profile: MeterProfile, unit: int, tiers: Collection[Tier], line: Line, base: int = 0
+) -> tuple[ReadRequest, ...]:
     """Give the requests that read every register of ``tiers`` once, in the least bus time.
 
-    Values are never split; a request keeps to the profile's limits. Neighbouring requests differ
-    in length where they can, since a late reply is told from a prompt one by its length only.
+    Values are never split; a request keeps to the profile's limits. A register that cannot be read
+    without touching a forbidden address is left out. ``base`` is added to every address: where the
+    model of a SunSpec profile begins. Neighbouring requests differ in length where they can, since
+    a late reply is told from a prompt one by its length only.
     """
-    wanted = [register for register in profile.registers if register.tier in tiers]
+    profile = _moved(profile, base) if base else profile
+    cutter = _Cutter(profile, line)
+    wanted = [r for r in profile.registers if r.tier in tiers and not cutter.forbidden((r,))]
     alone = [register for register in wanted if register.name in profile.single]
     shared = sorted(
         (register for register in wanted if register.name not in profile.single),
         key=lambda register: (register.function, register.address),
     )
-    cutter = _Cutter(profile, line)
     blocks: list[tuple[Register, ...]] = [(register,) for register in alone]
     for _, registers in groupby(shared, key=lambda register: register.function):
         blocks += cutter.cut(tuple(registers))
     return _vary_lengths([cutter.request(unit, block) for block in blocks])
+
+
+def _moved(profile: MeterProfile, base: int) -> MeterProfile:
+    """Give the profile with addresses as on the wire; what would lie past the last one is not there."""
+    moved = (replace(register, address=register.address + base) for register in profile.registers)
+    return replace(
+        profile,
+        registers=tuple(register for register in moved if register.address + register.count <= _ADDRESSES),
+        forbidden=tuple((first + base, last + base) for first, last in profile.forbidden),
+    )
 
 
 def bus_s(requests: Iterable[ReadRequest], line: Line) -> float:
@@ -56,7 +73,7 @@ class _Cutter:
                 if begin < end - 1 and not self._joined(registers[begin], registers[begin + 1], readable):
                     break
                 _, count = self._span(registers[begin:end])
-                if count > self.profile.max_registers and begin < end - 1:
+                if begin < end - 1 and (count > self.profile.max_registers or self.forbidden(registers[begin:end])):
                     break
                 options.append((best[begin] + self._cost_s(count), begin))
             cost, begin = min(options)
@@ -91,6 +108,11 @@ class _Cutter:
             first, end = first - first % 2, end + end % 2
         return first, end - first
 
+    def forbidden(self, registers: Sequence[Register]) -> bool:
+        """Tell whether the block that holds these registers touches a forbidden address."""
+        address, count = self._span(registers)
+        return any(first < address + count and address <= last for first, last in self.profile.forbidden)
+
     def _readable(self, function: int) -> frozenset[int]:
         """Give the listed addresses; a name that is read alone does not make its address safe in a block."""
         listed = (
@@ -102,6 +124,8 @@ class _Cutter:
 
     def _joined(self, left: Register, right: Register, readable: frozenset[int]) -> bool:
         """Tell whether one request may read on from ``left`` to ``right``: no run of unlisted addresses is too long."""
+        if self.profile.max_gap is None:
+            return True
         stops = [left.address + left.count - 1, right.address]
         stops[1:1] = [address for address in range(stops[0] + 1, stops[1]) if address in readable]
         return all(after - before - 1 <= self.profile.max_gap for before, after in pairwise(stops))

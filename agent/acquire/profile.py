@@ -20,23 +20,36 @@ from agent.toml_source import read_toml
 
 ORDERS = ("AB", "BA", "ABCD", "CDAB", "BADC", "DCBA", "ABCDEFGH", "GHEFCDAB", "BADCFEHG", "HGFEDCBA")
 _DTYPES = ("u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64")
+_LAST_ADDRESS = 0xFFFF
 _NAME = matching("[a-z][a-z0-9_]*", "a name of a-z, 0-9 and _")
+
+
+def _address_range(value: object) -> tuple[int, int]:
+    ends = value if isinstance(value, list) else []
+    if len(ends) != 2 or not all(type(end) is int and 0 <= end <= _LAST_ADDRESS for end in ends) or ends[0] > ends[1]:
+        raise ValueError("a pair [first, last] of addresses, such as [0x0014, 0x0017]")
+    return ends[0], ends[1]
+
 
 _METER = (
     Field("maker", text),
     Field("model", text),
     Field("phases", one_of(1, 2, 3)),
     Field("sources", list_of(text)),
+    Field("left_out", list_of(text), default=()),
 )
 
 _LIMITS = (
     Field("max_registers", whole(1, 125), default=125),  # 125 is what a Modbus reply can carry
-    Field("max_gap", whole(0, 124), default=0),
+    Field("max_gap", whole(0, 124), default=None),
+    Field("forbidden", list_of(_address_range), default=()),
     Field("even_blocks", flag, default=False),
     Field("single", list_of(_NAME), default=()),
     Field("min_gap_ms", number(0, 10_000, expected="milliseconds, from 0 to 10000"), default=0.0),
     Field("min_timeout_ms", number(0, 10_000, expected="milliseconds, from 0 to 10000"), default=0.0),
 )
+
+_SUNSPEC = (Field("models", list_of(whole(1, 0xFFFF)), default=()),)
 
 _SERIAL = (
     Field("baud", whole(300, 4_000_000), default=0),
@@ -63,9 +76,11 @@ _COMMON = (  # what [defaults] may say for every entry; the required ones must c
 )
 
 _OWN = (
-    Field("address", whole(0, 0xFFFF)),
+    Field("address", whole(0, _LAST_ADDRESS)),
     Field("multiply_by", list_of(_NAME), default=()),
     Field("exponent_from", _NAME, default=""),
+    Field("plus", list_of(_NAME), default=()),
+    Field("minus", list_of(_NAME), default=()),
     Field("note", text, default=""),
 )
 
@@ -93,8 +108,9 @@ def _shipped() -> Path:
 def load_profile(path: Path) -> MeterProfile:
     """Read and check one profile. Raises InputError with every mistake."""
     check = Check(read_toml(path))
-    check.top((), tables=("meter", "limits", "serial", "identity", "defaults", "registers", "parameters"))
+    check.top((), tables=("meter", "limits", "serial", "sunspec", "identity", "defaults", "registers", "parameters"))
     meter, limits, serial = check.table("meter", _METER), check.table("limits", _LIMITS), check.table("serial", _SERIAL)
+    sunspec = check.table("sunspec", _SUNSPEC)
     entry = _entry_fields(check)
     entries = _entries(check, "registers", entry) + _entries(check, "parameters", entry)
     _check_references(check, entries)
@@ -105,6 +121,7 @@ def load_profile(path: Path) -> MeterProfile:
     return MeterProfile(
         name=path.stem,
         **(meter | limits | serial),
+        sunspec=sunspec["models"],
         registers=tuple(_register(entry) for entry in entries),
         identity={name: values for name, values in identity.items() if values},
         digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
@@ -173,6 +190,21 @@ def _check_references(check: Check, entries: list[dict[str, Any]]) -> None:
                 check.complain(path, f'"{name}" is no entry of [registers] or [parameters]{hint}')
             elif known[name]["multiply_by"] or known[name]["exponent_from"]:
                 check.complain(path, f'"{name}" refers to other entries itself; name those here instead')
+        for key in ("plus", "minus"):
+            for name in entry[key]:
+                _check_part(check, entry, key, name, known)
+
+
+def _check_part(check: Check, entry: dict[str, Any], key: str, name: str, known: dict[str, dict[str, Any]]) -> None:
+    """Check that a part of a sum is there, is no sum itself, and is read in the same poll."""
+    path = (entry["table"], entry["name"], key)
+    if name not in known:
+        check.complain(path, f'"{name}" is no entry of [registers] or [parameters]{did_you_mean(name, known)}')
+    elif known[name]["plus"] or known[name]["minus"]:
+        check.complain(path, f'"{name}" is a sum itself; name its parts here instead')
+    elif known[name]["tier"] != entry["tier"]:
+        tiers = f'"{name}" is of tier {known[name]["tier"]} and {entry["name"]} of tier {entry["tier"]}'
+        check.complain(path, f"{tiers}; values that are added must be read in the same poll: give both one tier")
 
 
 def _check_limits(check: Check, limits: dict[str, Any], entries: list[dict[str, Any]]) -> None:

@@ -83,7 +83,8 @@ def _show(name: str, as_json: bool) -> int:
         say_json(asdict(profile))
         return 0
     say(f"{profile.maker} {profile.model}, {profile.phases} phases, digest {profile.digest}")
-    say(f"at most {profile.max_registers} registers a request, across {profile.max_gap} unlisted ones")
+    gap = "any number of" if profile.max_gap is None else profile.max_gap
+    say(f"at most {profile.max_registers} registers a request, across {gap} unlisted ones")
     if profile.baud:
         say(f"factory setting {profile.baud} baud, parity {profile.parity or '?'}, {profile.stopbits or '?'} stop bits")
     say()

@@ -192,6 +192,8 @@ def test_the_picture_is_the_order_on_the_wire(dtype: str, order: str, words: str
         absent=(),
         multiply_by=(),
         exponent_from="",
+        plus=(),
+        minus=(),
         verified="1 source",
     )
     read = [0xDEAD, *(int(word, 16) for word in words.split()), 0xBEEF]

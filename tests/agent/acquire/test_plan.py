@@ -28,6 +28,8 @@ def register(name: str, address: int, count: int, tier: Tier = Tier.FAST, functi
         absent=(),
         multiply_by=(),
         exponent_from="",
+        plus=(),
+        minus=(),
         verified="1 source",
     )
 
@@ -35,7 +37,8 @@ def register(name: str, address: int, count: int, tier: Tier = Tier.FAST, functi
 def profile_of(
     registers: Sequence[Register],
     max_registers: int = 125,
-    max_gap: int = 0,
+    max_gap: int | None = 0,
+    forbidden: Sequence[tuple[int, int]] = (),
     even: bool = False,
     single: Sequence[str] = (),
 ) -> MeterProfile:
@@ -49,6 +52,7 @@ def profile_of(
         registers=tuple(registers),
         max_registers=max_registers,
         max_gap=max_gap,
+        forbidden=tuple(forbidden),
         even_blocks=even,
         single=tuple(single),
         min_gap_ms=0.0,
@@ -57,6 +61,8 @@ def profile_of(
         parity="N",
         stopbits=1,
         identity={},
+        sunspec=(),
+        left_out=(),
         digest="0" * 16,
     )
 
@@ -73,7 +79,7 @@ def profiles(draw: st.DrawFn) -> MeterProfile:
         tier = draw(st.sampled_from([Tier.FAST, Tier.FAST, Tier.SLOW]))
         registers.append(register(f"r{index}", address, count, tier))
         address += count
-    return profile_of(registers, draw(st.sampled_from([4, 6, 8, 12, 30])), draw(st.integers(0, 8)), even)
+    return profile_of(registers, draw(st.sampled_from([4, 6, 8, 12, 30])), draw(st.integers(0, 8)), even=even)
 
 
 def cuts(registers: Sequence[Register]) -> Iterator[list[Sequence[Register]]]:
@@ -99,7 +105,7 @@ def allowed(block: Sequence[Register], profile: MeterProfile) -> bool:
     listed = {a for r in profile.registers for a in range(r.address, r.address + r.count)}
     inner = range(block[0].address, block[-1].address + block[-1].count)
     runs = "".join("x" if address in listed else "." for address in inner).split("x")
-    return max(map(len, runs)) <= profile.max_gap
+    return profile.max_gap is None or max(map(len, runs)) <= profile.max_gap
 
 
 @given(profiles(), st.sampled_from(LINES))

@@ -40,6 +40,8 @@ def register(name: str, **changes: object) -> Register:
         "absent": (),
         "multiply_by": (),
         "exponent_from": "",
+        "plus": (),
+        "minus": (),
         "verified": "2 sources",
     }
     return Register(**(fields | changes))  # type: ignore[arg-type]
