@@ -80,6 +80,28 @@ def choice(default: object, *choices: str) -> Any:  # noqa: ANN401
     return _field(read, default)
 
 
+def one_of(default: int, *choices: int) -> Any:  # noqa: ANN401
+    """Make a field for one of some whole numbers."""
+
+    def read(raw: object, _: Context) -> int:
+        if isinstance(raw, bool) or not isinstance(raw, int) or raw not in choices:
+            raise ValueError(f"expected one of {', '.join(map(str, choices))}")
+        return raw
+
+    return _field(read, default)
+
+
+def flag(default: bool | None) -> Any:  # noqa: ANN401
+    """Make a field for true or false."""
+
+    def read(raw: object, _: Context) -> bool:
+        if not isinstance(raw, bool):
+            raise ValueError("expected true or false")
+        return raw
+
+    return _field(read, default)
+
+
 def names() -> Any:  # noqa: ANN401
     """Make a field for a list of names."""
 

@@ -4,6 +4,7 @@ Everything is computed in blocks of steps counted from 1970, so the same time gi
 numbers to whoever asks, whenever the simulator was started.
 """
 
+import dataclasses
 import functools
 import hashlib
 import math
@@ -15,9 +16,10 @@ from firmware_sim.electrical import NOMINAL_V, Power, measure, phase_shares, sup
 from firmware_sim.errors import SimError
 from firmware_sim.loads import Load
 from firmware_sim.loads.base import Moments
-from firmware_sim.profile import Entry
+from firmware_sim.profile import Entry, Profile
 from firmware_sim.registers import Bytes, RegisterMap
 from firmware_sim.scenario import MeterSpec, Scenario
+from firmware_sim.sunspec import placed
 from firmware_sim.weather import Weather
 
 BLOCK = 2048  # steps computed at once: a few milliseconds a meter
@@ -69,9 +71,10 @@ class Feeder:
 
     def __init__(self, plant: Plant, meter: MeterSpec) -> None:
         self.meter = meter
-        self.map = RegisterMap(meter.registers)
         self._plant = plant
         self._scenario = plant.scenario
+        self.profile = _as_built(meter, self._serial)
+        self.map = RegisterMap(self.profile)
         self._counted: list[dict[str, float]] = [dict.fromkeys(_COUNTERS, 0.0)]  # at the start of each block
         self.power = functools.lru_cache(maxsize=4)(self._power)
 
@@ -144,21 +147,34 @@ class Feeder:
         return self.map.rows(self.values(block), self._factors)
 
     @functools.cached_property
-    def constants(self) -> dict[str, float]:
-        """What never changes: identity, transformer ratios and the profile's own scale factors."""
-        profile, ratio = self.meter.registers, self.meter.ct_ratio
+    def _serial(self) -> int:
         digest = hashlib.blake2b(f"{self._scenario.seed}/{self.meter.id}".encode(), digest_size=8).digest()
-        serial = int.from_bytes(digest, "little") % _MAX_SERIAL
-        smallest = min((_capacity(e) for e in profile.entries if e.name == "serial_number"), default=_MAX_SERIAL)
-        known: dict[str, float] = {"model_code": 0.0, "serial_number": serial % smallest}
+        smallest = min(
+            (_capacity(e) for e in self.meter.registers.entries if e.name == "serial_number"), default=_MAX_SERIAL
+        )
+        return int.from_bytes(digest, "little") % _MAX_SERIAL % smallest
+
+    @functools.cached_property
+    def constants(self) -> dict[str, float]:
+        """What never changes: identity, transformer ratios, the profile's own factors and powers of ten."""
+        profile, ratio = self.profile, self.meter.ct_ratio
+        known: dict[str, float] = {"model_code": 0.0, "serial_number": self._serial}
         known |= {"ct_ratio": ratio, "ct_primary_a": 5 * ratio, "ct_secondary_a": 5.0, "vt_ratio": self.meter.vt_ratio}
         known |= profile.identity
-        return known | {entry.name: float(self._exponent(entry)) for entry in profile.parameters}
+        everything = (*profile.entries, *profile.parameters)
+        factors = {name for entry in everything for name in entry.multiply_by}
+        exponents = {entry.exponent_from for entry in everything}
+        for entry in profile.parameters:
+            if entry.name in exponents:
+                known[entry.name] = float(self._exponent(entry))
+            elif entry.name in factors:
+                known[entry.name] = max(1.0, entry.scale)  # the smallest multiplier that its register can say
+        return known
 
     @functools.cached_property
     def _factors(self) -> dict[str, float]:
         factors = {}
-        for entry in self.meter.registers.entries:
+        for entry in (*self.profile.entries, *self.profile.parameters):
             factor = math.prod(self.constants[name] for name in entry.multiply_by)
             exponent = self.constants[entry.exponent_from] if entry.exponent_from else 0.0
             factors[entry.name] = factor * 10**exponent
@@ -166,7 +182,8 @@ class Feeder:
 
     def _exponent(self, parameter: Entry) -> int:
         """Give the smallest power of ten with which all that refer to a scale factor fit their registers."""
-        users = [entry for entry in self.meter.registers.entries if entry.exponent_from == parameter.name]
+        everything = (*self.profile.entries, *self.profile.parameters)
+        users = [entry for entry in everything if entry.exponent_from == parameter.name]
         needed = [math.log10(self._largest(e.name) * _SPARE / (e.scale * _capacity(e))) for e in users]
         return max((max(-3, math.ceil(exponent)) for exponent in needed), default=0)
 
@@ -182,7 +199,7 @@ class Feeder:
     def check(self) -> None:
         """Raise SimError where the profile lists what is not modelled."""
         modelled = self.values(self._plant.first_block).keys()
-        profile = self.meter.registers
+        profile = self.profile
         unknown = sorted({entry.name for entry in profile.entries} - modelled)
         if unknown:
             raise SimError(f"{profile.name}: the simulator does not model {', '.join(unknown)}")
@@ -195,6 +212,16 @@ _COUNTERS = (
     "reactive_energy_export_varh",
 )
 _TOTALS = {"active_energy_total_wh": _COUNTERS[:2], "reactive_energy_total_varh": _COUNTERS[2:]}
+
+
+def _as_built(meter: MeterSpec, serial: int) -> Profile:
+    """Give the register map of this very meter: its place in a SunSpec device, its mind about gaps."""
+    profile = meter.registers
+    if profile.sunspec:
+        profile = placed(profile, meter.sunspec_base, serial)
+    if meter.refuses_gaps and profile.max_gap is None:
+        profile = dataclasses.replace(profile, max_gap=0)
+    return profile
 
 
 def _flow(load: Load, active_w: Floats) -> Power:

@@ -31,6 +31,8 @@ class Entry:
     absent: tuple[int, ...] = ()
     multiply_by: tuple[str, ...] = ()
     exponent_from: str = ""
+    plus: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -39,18 +41,42 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """Words of the map that never change and mean no quantity, such as the mark of SunSpec."""
+
+    function: int
+    address: int
+    data: bytes
+
+    @property
+    def count(self) -> int:
+        """Length in 16-bit registers."""
+        return len(self.data) // 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A register map and the limits of the meter that has it."""
+    """A register map and the limits of the meter that has it.
+
+    ``max_gap`` is None where no source says whether unlisted registers answer. Of a profile with
+    ``sunspec`` models the addresses count from the model's first register, wherever that lies.
+    """
 
     name: str
     phases: int
     entries: tuple[Entry, ...]
     parameters: tuple[Entry, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
     identity: dict[str, float] = field(default_factory=dict)
+    maker: str = ""
+    model: str = ""
+    sunspec: tuple[int, ...] = ()
     max_registers: int = 125
-    max_gap: int = 0
+    max_gap: int | None = None
     even_blocks: bool = False
     single: tuple[str, ...] = ()
+    forbidden: tuple[tuple[int, int], ...] = ()
+    min_gap_ms: float = 0.0
 
 
 def find(name: str, folder: Path) -> Path:
@@ -70,14 +96,19 @@ def read_profile(file: Path) -> Profile:
         defaults, limits = document.get("defaults", {}), document.get("limits", {})
         return Profile(
             name=file.stem,
+            maker=document["meter"].get("maker", ""),
+            model=document["meter"].get("model", ""),
             phases=document["meter"]["phases"],
             entries=tuple(_entry(name, defaults | raw) for name, raw in document["registers"].items()),
             parameters=tuple(_entry(name, defaults | raw) for name, raw in document.get("parameters", {}).items()),
             identity={name: values[0] for name, values in document.get("identity", {}).items()},
+            sunspec=tuple(document.get("sunspec", {}).get("models", ())),
             max_registers=limits.get("max_registers", 125),
-            max_gap=limits.get("max_gap", 0),
+            max_gap=limits.get("max_gap"),
             even_blocks=limits.get("even_blocks", False),
             single=tuple(limits.get("single", ())),
+            forbidden=tuple((first, last) for first, last in limits.get("forbidden", ())),
+            min_gap_ms=float(limits.get("min_gap_ms", 0.0)),
         )
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SimError(f"{file}: cannot be read: {error}") from None
@@ -98,6 +129,8 @@ def _entry(name: str, raw: dict[str, Any]) -> Entry:
         absent=tuple(raw.get("absent", ())),
         multiply_by=tuple(raw.get("multiply_by", ())),
         exponent_from=raw.get("exponent_from", ""),
+        plus=tuple(raw.get("plus", ())),
+        minus=tuple(raw.get("minus", ())),
     )
     if entry.dtype not in _BITS:
         raise ValueError(f"{name}: dtype {entry.dtype!r}: expected one of {', '.join(_BITS)}")

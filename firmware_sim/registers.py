@@ -4,19 +4,21 @@ Works on whole stretches of time: an array of values gives an array of rows, one
 so that answering a request is only cutting bytes from a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.chance import Floats
-from firmware_sim.profile import Entry, Profile
+from firmware_sim.parts import split
+from firmware_sim.profile import Entry, Fixed, Profile
 
 Bytes = NDArray[np.uint8]
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MAX_REGISTERS = 125  # of one read, by the Modbus specification
+_WIDEST_GAP = MAX_REGISTERS - 2  # a read reaches across no more, with a register at either end
 
 
 def encode(values: Floats, entry: Entry, factor: float = 1.0) -> Bytes:
@@ -67,12 +69,13 @@ def _integers(raw: Floats, entry: Entry) -> NDArray[np.integer]:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of addresses of one function that a request may lie in, and the entries there."""
+    """A stretch of addresses of one function that a request may lie in, and what lies there."""
 
     function: int
     first: int
     width: int
     entries: tuple[Entry, ...]
+    fixed: tuple[Fixed, ...]
 
 
 class RegisterMap:
@@ -80,29 +83,32 @@ class RegisterMap:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        everything = (*profile.entries, *profile.parameters)
-        single = [entry for entry in everything if entry.name in profile.single]
-        blocks = [entry for entry in everything if entry.name not in profile.single]
+        entries = (*profile.entries, *profile.parameters)
+        single = [entry for entry in entries if entry.name in profile.single]
+        self._max_gap = _WIDEST_GAP if profile.max_gap is None else profile.max_gap
+        blocks = [*profile.fixed, *(entry for entry in entries if entry not in single)]
         self.spans = (*self._merge(blocks), *(self._span([entry]) for entry in single))
         self._single_from = len(self.spans) - len(single)
 
-    def _merge(self, entries: list[Entry]) -> list[Span]:
-        spans: list[list[Entry]] = []
+    def _merge(self, items: Sequence[Entry | Fixed]) -> list[Span]:
+        spans: list[list[Entry | Fixed]] = []
         end = 0
-        for entry in sorted(entries, key=lambda entry: (entry.function, entry.address)):
-            near = bool(spans) and spans[-1][0].function == entry.function
-            if not near or entry.address - end > self._profile.max_gap:
+        for item in sorted(items, key=lambda item: (item.function, item.address)):
+            near = bool(spans) and spans[-1][0].function == item.function
+            if not near or item.address - end > self._max_gap:
                 spans.append([])
                 end = 0
-            spans[-1].append(entry)
-            end = max(end, entry.address + entry.count)
+            spans[-1].append(item)
+            end = max(end, item.address + item.count)
         return [self._span(span) for span in spans]
 
-    def _span(self, entries: list[Entry]) -> Span:
+    def _span(self, items: Sequence[Entry | Fixed]) -> Span:
         even = 2 if self._profile.even_blocks else 1
-        first = entries[0].address // even * even
-        end = max(entry.address + entry.count for entry in entries)
-        return Span(entries[0].function, first, -(-(end - first) // even) * even, tuple(entries))
+        first = items[0].address // even * even
+        end = max(item.address + item.count for item in items)
+        entries = tuple(item for item in items if isinstance(item, Entry))
+        fixed = tuple(item for item in items if isinstance(item, Fixed))
+        return Span(items[0].function, first, -(-(end - first) // even) * even, entries, fixed)
 
     def locate(self, function: int, address: int, count: int) -> tuple[int, int]:
         """Give (index of the span, first byte in its rows); raise LookupError(exception code) where it refuses."""
@@ -111,6 +117,8 @@ class RegisterMap:
         if not 1 <= count <= min(MAX_REGISTERS, self._profile.max_registers):
             raise LookupError(ILLEGAL_VALUE)
         if self._profile.even_blocks and (address % 2 or count % 2):
+            raise LookupError(ILLEGAL_ADDRESS)
+        if any(address <= last and first < address + count for first, last in self._profile.forbidden):
             raise LookupError(ILLEGAL_ADDRESS)
         for index in reversed(range(len(self.spans))):  # those that want a request of their own come first
             span = self.spans[index]
@@ -125,14 +133,19 @@ class RegisterMap:
         """Give for each span the bytes of its registers, shape (steps, 2 * width).
 
         ``values`` are arrays of one length by quantity or parameter; ``factors`` the number by
-        which a reader multiplies the entry of that name, where it is not 1.
+        which a reader multiplies the entry of that name.
         """
-        steps = len(next(iter(values.values())))
-        rows = []
-        for span in self.spans:
-            row = np.zeros((steps, span.width * 2), dtype=np.uint8)  # unlisted registers read as 0
-            for entry in span.entries:
-                at = (entry.address - span.first) * 2
-                row[:, at : at + entry.count * 2] = encode(values[entry.name], entry, factors.get(entry.name, 1.0))
-            rows.append(row)
-        return tuple(rows)
+        shown = split(self._profile, values, factors)
+        return tuple(self._rows(span, shown, factors) for span in self.spans)
+
+    @staticmethod
+    def _rows(span: Span, shown: Mapping[str, Floats], factors: Mapping[str, float]) -> Bytes:
+        steps = len(next(iter(shown.values())))
+        row = np.zeros((steps, span.width * 2), dtype=np.uint8)  # unlisted registers read as 0
+        for fixed in span.fixed:
+            at = (fixed.address - span.first) * 2
+            row[:, at : at + len(fixed.data)] = np.frombuffer(fixed.data, dtype=np.uint8)
+        for entry in span.entries:
+            at = (entry.address - span.first) * 2
+            row[:, at : at + entry.count * 2] = encode(shown[entry.name], entry, factors[entry.name])
+        return row

@@ -15,15 +15,18 @@ from firmware_sim.fields import (
     Context,
     choice,
     did_you_mean,
+    flag,
     integer,
     moment,
     names,
     number,
+    one_of,
     read_table,
     text,
 )
 from firmware_sim.loads import KINDS, Load
 from firmware_sim.profile import Profile
+from firmware_sim.sunspec import BASES
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "configs" / "scenarios"
 
@@ -58,6 +61,8 @@ class MeterSpec:
     sum_of: tuple[str, ...] = names()
     ct_ratio: float = number(1.0, low=1.0, high=10_000.0)
     vt_ratio: float = number(1.0, low=1.0, high=10_000.0)
+    sunspec_base: int = one_of(40000, *BASES)
+    refuses_gaps: bool = flag(False)
     role: str = choice("load", "load", "generation")
     parent: str | None = text(None)
     declared: str | None = choice(None, "data_hall", "telecom", "mining", "lighting", "process")

@@ -81,7 +81,9 @@ def refusal(map_: RegisterMap, *request: int) -> int:
 @pytest.fixture
 def picky() -> RegisterMap:
     """Give the map of a meter with every limit there is."""
-    entries = [Entry(name=n, function=4, address=a, dtype="f32", order="ABCD") for n, a in (("a", 0), ("b", 6))]
+    entries = [
+        Entry(name=n, function=4, address=a, dtype="f32", order="ABCD") for n, a in (("a", 0), ("b", 6), ("c", 12))
+    ]
     lone = Entry(name="code", function=3, address=2, dtype="u16", order="AB")
     profile = Profile(
         name="p",
@@ -91,6 +93,7 @@ def picky() -> RegisterMap:
         max_gap=4,
         even_blocks=True,
         single=("code",),
+        forbidden=((10, 11),),
     )
     return RegisterMap(profile)
 
@@ -109,7 +112,8 @@ def test_a_request_within_the_map_is_answered(picky: RegisterMap) -> None:
         ((4, 0, 10), 3),  # above max_registers
         ((4, 1, 2), 2),  # odd start
         ((4, 0, 3), 2),  # odd count
-        ((4, 8, 2), 2),  # beyond the last entry
+        ((4, 14, 2), 2),  # beyond the last entry
+        ((4, 8, 6), 2),  # touches a forbidden address
         ((3, 0, 2), 2),  # another function
         ((3, 2, 4), 2),  # code wants a request of its own
     ],
@@ -117,6 +121,21 @@ def test_a_request_within_the_map_is_answered(picky: RegisterMap) -> None:
 def test_a_request_beyond_the_limits_is_refused(picky: RegisterMap, request_: tuple[int, ...], code: int) -> None:
     """The exception code tells a wrong function, a wrong address and a wrong count apart."""
     assert refusal(picky, *request_) == code
+
+
+def test_where_no_source_speaks_of_gaps_zeros_are_read_across_them() -> None:
+    """Without max_gap one request may span what is not listed, as far as a request reaches."""
+    entries = tuple(
+        Entry(name=n, function=4, address=a, dtype="u16", order="AB") for n, a in (("a", 0), ("b", 124), ("c", 300))
+    )
+    map_ = RegisterMap(Profile(name="p", phases=1, entries=entries))
+    ones = dict.fromkeys("abc", np.ones(1))
+
+    span, first = map_.locate(4, 0, 125)
+    row = map_.rows(ones, dict.fromkeys("abc", 1.0))[span][0]
+
+    assert bytes(row[first:]) == b"\0\1" + b"\0\0" * 123 + b"\0\1"
+    assert refusal(map_, 4, 200, 101) == 2
 
 
 def test_a_single_register_may_lie_on_top_of_others() -> None:
