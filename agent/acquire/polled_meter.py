@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.acquire.backoff import Backoff
 from agent.acquire.bus import Bus
-from agent.acquire.codec import decode, referred
+from agent.acquire.codec import decode_poll, referred
 from agent.acquire.poll_statistics import Tally
 from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest, Sample, Tier
@@ -143,19 +143,12 @@ class PolledMeter:
     def _decode(
         self, requests: tuple[ReadRequest, ...], answers: Mapping[int, tuple[int, ...]]
     ) -> tuple[dict[str, float], list[str]]:
-        """Decode what was read, blocks with parameters first: other blocks need them; name what is impossible."""
-        values: dict[str, float] = {}
-        out_of_range: list[str] = []
-        for index in sorted(answers, key=lambda index: not self._gives_parameters(requests[index])):
-            decoded = decode(requests[index], answers[index], self._parameters)
-            out_of_range += decoded.out_of_range
-            self._parameters |= {name: decoded.values[name] for name in self._referred & decoded.values.keys()}
-            values |= decoded.values
+        """Decode what was read; name what is impossible."""
+        decoded = decode_poll(tuple(requests[index] for index in answers), answers.values(), self._parameters)
+        values = decoded.values
+        self._parameters |= {name: values[name] for name in self._referred & values.keys()}
         own = {register.name for request in requests for register in request.registers if register.parameter}
-        return {name: value for name, value in values.items() if name not in own}, out_of_range
-
-    def _gives_parameters(self, request: ReadRequest) -> bool:
-        return any(register.name in self._referred for register in request.registers)
+        return {name: value for name, value in values.items() if name not in own}, list(decoded.out_of_range)
 
 
 def _is_answer(error: BusError) -> bool:

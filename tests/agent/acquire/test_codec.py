@@ -1,11 +1,14 @@
 """Words become quantities: the words of each model as its manual encodes them."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from agent.acquire.codec import Decoded, decode, referred
+from agent.acquire.codec import Decoded, decode, decode_poll, referred, with_transformers
 from agent.acquire.profile import find_profile, profile_names
+from agent.quantities import QUANTITIES
 from agent.records import ReadRequest, Register, Tier
 
 
@@ -180,22 +183,7 @@ def test_an_impossible_value_is_named() -> None:
 )
 def test_the_picture_is_the_order_on_the_wire(dtype: str, order: str, words: str, value: float) -> None:
     """A is the most significant byte, and stands where the picture has it."""
-    register = Register(
-        name="factor",
-        function=3,
-        address=100,
-        dtype=dtype,
-        order=order,
-        scale=1.0,
-        tier=Tier.FAST,
-        parameter=True,
-        absent=(),
-        multiply_by=(),
-        exponent_from="",
-        plus=(),
-        minus=(),
-        verified="1 source",
-    )
+    register = word("factor", 100, dtype=dtype, order=order)
     read = [0xDEAD, *(int(word, 16) for word in words.split()), 0xBEEF]
 
     decoded = decode(request((register,), 99, len(read)), read, {})
@@ -212,3 +200,95 @@ def test_only_names_that_others_refer_to_need_remembering() -> None:
 def test_the_golden_words_cover_every_profile() -> None:
     """A new profile comes with words of its manual."""
     assert {case[0] for case in GOLDEN} | {"sunspec_203"} == set(profile_names())
+
+
+def word(name: str, address: int, **changes: Any) -> Register:
+    """Give an entry of one word, fast, without references; ``changes`` replace its fields."""
+    plain = {
+        "name": name,
+        "function": 3,
+        "address": address,
+        "dtype": "u16",
+        "order": "AB",
+        "scale": 1.0,
+        "tier": Tier.FAST,
+        "parameter": name not in QUANTITIES,
+        "absent": (),
+        "multiply_by": (),
+        "exponent_from": "",
+        "plus": (),
+        "minus": (),
+        "verified": "1 source",
+    }
+    return Register(**(plain | changes))
+
+
+def test_a_sum_takes_its_parts_in_si_units_from_every_reply_of_the_poll() -> None:
+    """7 kWh of tariff 1, 2 x 3 kWh of tariff 2 with its transformer, less 400 Wh: 12.6 kWh, in whatever order."""
+    energy = word("active_energy_import_wh", 0, scale=1000.0, plus=("t2_wh",), minus=("lost_wh",))
+    first = request((energy, word("lost_wh", 1)), 0, 2)
+    second = request((word("t2_wh", 10, scale=1000.0, multiply_by=("ratio",)), word("ratio", 11)), 10, 2)
+
+    decoded = decode_poll((first, second), ((7, 400), (3, 2)), {})
+
+    assert decoded.values["active_energy_import_wh"] == 12600.0
+
+
+def test_a_sum_never_takes_a_part_of_an_earlier_poll() -> None:
+    """The import of now less the export of a minute ago is a power that never was."""
+    power = word("active_power_w", 0, minus=("export_w",))
+
+    decoded = decode(request((power,), 0, 1), (500,), {"export_w": 100.0})
+
+    assert math.isnan(decoded.values["active_power_w"])
+    assert decoded.out_of_range == ()
+
+
+@pytest.mark.parametrize("part", [0xFFFF, 8000])
+def test_a_sum_with_an_unknown_part_is_unknown(part: int) -> None:
+    """Absent, or beyond its own range (8000 x 1000 A is above a million): a sum without it would be too low."""
+    current = word("current_sum_a", 0, plus=("current_l2_a",))
+    other = word("current_l2_a", 1, scale=1000.0, absent=(0xFFFF,))
+
+    decoded = decode(request((current, other), 0, 2), (5, part), {})
+
+    assert math.isnan(decoded.values["current_sum_a"])
+
+
+def test_words_of_the_wrong_number_are_refused() -> None:
+    """One word more would shift every value that follows."""
+    with pytest.raises(ValueError, match="3 words answer a request for 2"):
+        decode(request((word("active_power_w", 0),), 0, 2), (1, 2, 3), {})
+
+
+def test_a_poll_without_an_answer_has_no_values() -> None:
+    """Nothing is invented for a silent meter."""
+    assert decode_poll((), (), {}).values == {}
+
+
+def test_transformers_scale_by_the_unit_of_each_value() -> None:
+    """At a CT of 40 and a VT of 10 a volt is 10, an ampere 40, a watt-hour 400; a ratio and a frequency stay."""
+    names = ("voltage_l1_v", "current_l1_a", "active_power_w", "frequency_hz", "ct_primary_a", "ct_ratio")
+    energy = word("active_energy_import_wh", 7, plus=("t2_wh",))
+    profile = replace(
+        find_profile("eastron_sdm630"),
+        registers=(*(word(name, i) for i, name in enumerate(names)), energy, word("t2_wh", 8), word("factor", 9)),
+    )
+
+    scales = {r.name: r.scale for r in with_transformers(profile, ct_ratio=40.0, vt_ratio=10.0).registers}
+
+    assert [scales[name] for name in names] == [10.0, 40.0, 400.0, 1.0, 1.0, 1.0]
+    assert (scales["active_energy_import_wh"], scales["t2_wh"], scales["factor"]) == (400.0, 400.0, 1.0)
+
+
+def test_every_unit_of_the_vocabulary_has_its_transformers() -> None:
+    """A power or an energy scales with both, whatever its name."""
+    words = [word(name, i) for i, name in enumerate(QUANTITIES)]
+    profile = with_transformers(replace(find_profile("eastron_sdm630"), registers=tuple(words)), 3.0, 5.0)
+
+    factors = {QUANTITIES[register.name].unit: set[float]() for register in profile.registers}
+    for register in profile.registers:
+        factors[QUANTITIES[register.name].unit].add(register.scale)
+
+    powers = {unit: {15.0} for unit in ("W", "var", "VA", "Wh", "varh")}
+    assert factors == {"V": {5.0}, "A": {1.0, 3.0}, "Hz": {1.0}, "%": {1.0}, "": {1.0}, **powers}
