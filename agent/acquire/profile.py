@@ -221,13 +221,18 @@ def _check_limits(check: Check, limits: dict[str, Any], entries: list[dict[str, 
 
 
 def _check_overlaps(check: Check, single: Sequence[str], entries: list[dict[str, Any]]) -> None:
-    """Two values may share a register only where one of them is read on its own (``single``)."""
+    """Two values may share a register where one of them is read on its own (``single``), or where it is one value.
+
+    A sum of the phases has the register of phase 1 and the others as its parts: phase 1 stands there twice.
+    """
     placed = [entry for entry in entries if entry["count"] and entry["address"] is not None]
     blocks = sorted(
         (entry for entry in placed if entry["name"] not in single and entry["function"]),
         key=lambda entry: (entry["function"], entry["address"]),
     )
     for left, right in pairwise(blocks):
+        if all(left[key] == right[key] for key in ("function", "address", "dtype", "order")):
+            continue
         if left["function"] == right["function"] and left["address"] + left["count"] > right["address"]:
             text = f"{right['address']:#06x} overlaps {left['name']}, which ends at"
             path = (right["table"], right["name"], "address")
