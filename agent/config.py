@@ -51,6 +51,9 @@ class MeterConfig(MeterFacts):
     bus: str
     unit: int
     profile: str  # a name of `flatwatt profiles`, or the path of a profile of one's own
+    ct_ratio: float  # of current transformers that the meter does not know of: multiplies currents, powers, energies
+    vt_ratio: float  # of voltage transformers that it does not know of: multiplies voltages, powers, energies
+    max_power_w: float | None  # what the feeder can carry; a power beyond 1.1 times that is a fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

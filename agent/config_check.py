@@ -128,8 +128,16 @@ def fact_fields(identifier: Rule) -> tuple[Field, ...]:
 
 def meter_fields(folder: Path) -> tuple[Field, ...]:
     """Give the keys of a ``[[meter]]`` on a bus."""
-    on_bus = (Field("bus", text), Field("unit", whole(1, 247)), Field("profile", _profile(folder)))
-    return (*fact_fields(_identifier(24)), *on_bus)
+    ratio = number(1e-3, 1e5, expected="a ratio, from 0.001 to 100000")
+    return (
+        *fact_fields(_identifier(24)),
+        Field("bus", text),
+        Field("unit", whole(1, 247)),
+        Field("profile", _profile(folder)),
+        Field("ct_ratio", ratio, default=1.0),
+        Field("vt_ratio", ratio, default=1.0),
+        Field("max_power_w", number(1, 1e9, expected="watts, from 1 to 1e9"), default=None),
+    )
 
 
 def check_poll(check: Check, poll: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from random import Random
 
 from agent.acquire.bus import open_bus
+from agent.acquire.codec import with_transformers
 from agent.acquire.line import Line, line_of
 from agent.acquire.plan import plan
 from agent.acquire.polled_meter import MeterPlan
@@ -32,7 +33,9 @@ def meter_plan(meter: str, unit: int, profile: MeterProfile, line: Line) -> Mete
 def _bus_plan(bus: BusConfig, config: GatewayConfig, profiles: dict[str, MeterProfile]) -> BusPlan:
     line = line_of(bus.url)
     meters = tuple(
-        meter_plan(meter.id, meter.unit, profiles[meter.profile], line)
+        meter_plan(
+            meter.id, meter.unit, with_transformers(profiles[meter.profile], meter.ct_ratio, meter.vt_ratio), line
+        )
         for meter in config.meters
         if meter.bus == bus.name
     )

@@ -63,6 +63,7 @@ def test_the_defaults_are_those_of_a_usual_site(tmp_path: Path) -> None:
     assert (config.mqtt.protocol, config.delivery.mode, config.delivery.resend_after_s) == ("auto", "collector", 60.0)
     assert (config.name, config.meters[1].name, config.meters[1].role) == ("gw-1", "office", "load")
     assert config.state_dir == tmp_path / "state"
+    assert [(m.ct_ratio, m.vt_ratio, m.max_power_w) for m in config.meters] == [(1.0, 1.0, None)] * 2
 
 
 def test_the_example_is_sound() -> None:
@@ -92,6 +93,8 @@ def test_the_example_is_sound() -> None:
         ("abb_b23", "my_meter.toml", 'meter[2].profile: "my_meter.toml" is wrong, expected an existing file'),
         ('parent = "main"', 'parent = "office"', "meter[2].parent: goes round in a ring: office under office"),
         ('parent = "main"', "declared_w = 5.0", "meter[2].declared_w: has no effect without declared"),
+        ('parent = "main"', "ct_ratio = 0", "meter[2].ct_ratio: 0 is wrong, expected a ratio, from 0.001 to 100000"),
+        ('parent = "main"', "max_power_w = 0", "meter[2].max_power_w: 0 is wrong, expected watts, from 1 to 1e9"),
         ('parent = "main"', 'declared = "minning"', 'meter[2].declared: "minning" is wrong'),
         ("period_s = 1.0", "period_s = 0", "poll.period_s: 0 is wrong, expected seconds, from 0.1 to 3600"),
         ("period_s = 1.0", "period_s = nan", "poll.period_s: nan is wrong"),

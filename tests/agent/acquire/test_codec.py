@@ -204,7 +204,7 @@ def test_the_golden_words_cover_every_profile() -> None:
 
 def word(name: str, address: int, **changes: Any) -> Register:
     """Give an entry of one word, fast, without references; ``changes`` replace its fields."""
-    plain = {
+    plain: dict[str, Any] = {
         "name": name,
         "function": 3,
         "address": address,
