@@ -125,14 +125,21 @@ class Sample:
 
 
 class Quality(StrEnum):
-    """How far a meter's window can be trusted; every letter but G keeps the window from the judgement."""
+    """How far a meter's window can be trusted; every letter but G keeps the window from the judgement.
+
+    ``docs/metering-quality.md`` says what sets each letter, and what the event says that goes with it.
+    """
 
     GOOD = "G"
-    PARTIAL = "P"  # measuring began within the window, too late for it
+    PARTIAL = "P"  # measuring began or ended within the window: too little of it
     TIMEOUT = "T"  # too few answers
     FAULTY = "F"  # answers without a usable active power (exceptions, NaN, sentinels)
-    RANGE = "O"  # out of the quantity's plausible range
+    RANGE = "O"  # out of the quantity's plausible range, or beyond what the feeder can carry
     STUCK = "K"  # the raw values repeat bit for bit: a frozen register or a gateway's cache
+    EXCHANGED = "X"  # within the window, serial number, settings or counter became another
+    ARITHMETIC = "A"  # the meter's own quantities contradict each other
+    ENERGY = "E"  # the energy registers and the power contradict each other
+    WIRING = "W"  # a phase counts backwards, with another's voltage, or without one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +147,9 @@ class Window:
     """All meters over one UTC-aligned, half-open interval ``[start_s, start_s + window_s)``.
 
     ``values[quantity]`` is a read-only float64 array of shape (meters, ticks); a tick without a
-    value is NaN. ``coverage`` (meters,) is the share of ticks with a usable active power.
+    value is NaN. ``identity[quantity]`` (meters,) is what was read last of serial number, model
+    and transformer ratios in it, NaN where nothing was. ``coverage`` (meters,) is the share of
+    ticks with a usable active power.
     """
 
     start_s: int
@@ -148,6 +157,7 @@ class Window:
     period_s: float
     meters: tuple[str, ...]
     values: Mapping[str, Floats]
+    identity: Mapping[str, Floats]
     coverage: Floats
     quality: tuple[Quality, ...]
 
@@ -155,6 +165,16 @@ class Window:
     def end_s(self) -> int:
         """The first second after the window."""
         return self.start_s + self.window_s
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened to the measuring of one meter, told once: a check that found something, or that it is over."""
+
+    meter: str
+    event: str  # quality, tamper, exchange, configuration
+    text: str  # for the electrician: what was seen, where, what it likely is, what to do
+    data: Mapping[str, float | str]
 
 
 class Verdict(StrEnum):

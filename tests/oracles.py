@@ -129,7 +129,8 @@ class BatchWindow:
 
     ticks: int
     period_s: float
-    begun: int = 0  # the tick at which measuring began
+    first: int = 0  # ticks between which anybody was there
+    last: int = -1
     series: dict[str, list[float]] = field(init=False)
     status: list[str] = field(init=False)
 
@@ -162,7 +163,9 @@ class BatchWindow:
             return "G"
         answered = [status not in ("timeout", "disconnected", "backoff") for status in self.status]
         if sum(answered) < 0.5 * self.ticks:
-            return "P" if sum(answered[self.begun :]) >= 0.5 * (self.ticks - self.begun) else "T"
+            there = answered[self.first : self.last + 1]
+            cut_short = 0 < len(there) < 0.5 * self.ticks
+            return "P" if there and (cut_short or sum(there) >= 0.5 * len(there)) else "T"
         return "O" if self.status.count("range") >= 0.5 * self.ticks else "F"
 
     @property

@@ -57,7 +57,7 @@ class Judge:
 
     def _provisional(self, meter: str, own_w: float, quality: Quality) -> Judgement:
         if quality is Quality.PARTIAL:
-            text = "measuring began within this window"
+            text = "only a part of this window was measured"
             return _without_evidence(meter, Verdict.INCONCLUSIVE, Evidence("data_quality", 0.0, 0.0, text))
         if quality is not Quality.GOOD:
             text = f"the window's quality is {quality.value}: nothing is concluded from it"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
-from agent.analyse.window import WINDOW_QUANTITIES, coverage, quality
+from agent.analyse.window import IDENTITY, WINDOW_QUANTITIES, coverage, last, quality
 from agent.errors import Complaint, InputError
 from agent.quantities import QUANTITIES
 from agent.records import Window
@@ -48,8 +48,9 @@ class Recording:
     def windows(self) -> Iterator[Window]:
         """Give the windows in order, as the daemon would have built them."""
         first_s = self.start_s - self._lead * self.step_s
-        grids = {name: self._on_grid(self.values[name]) for name in WINDOW_QUANTITIES if name in self.values}
-        unknown = dict.fromkeys(WINDOW_QUANTITIES, _read_only(np.full((len(self.meters), self._ticks), np.nan)))
+        names = (*WINDOW_QUANTITIES, *IDENTITY)
+        grids = {name: self._on_grid(self.values[name]) for name in names if name in self.values}
+        unknown = dict.fromkeys(names, _read_only(np.full((len(self.meters), self._ticks), np.nan)))
         for index in range(self.window_count):
             values = unknown | {name: grid[:, index] for name, grid in grids.items()}
             yield self._window(first_s + index * self.window_s, values)
@@ -79,7 +80,8 @@ class Recording:
             window_s=self.window_s,
             period_s=self.step_s,
             meters=self.meters,
-            values=values,
+            values={name: values[name] for name in WINDOW_QUANTITIES},
+            identity={name: last(values[name]) for name in IDENTITY},
             coverage=coverage(values["active_power_w"]),
             quality=quality(values, self.step_s, np.ones(len(self.meters)), np.zeros(len(self.meters))),
         )

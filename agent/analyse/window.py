@@ -11,6 +11,9 @@ from agent.records import Quality, Sample, Window
 
 WINDOW_QUANTITIES = (
     "active_power_w",
+    "active_power_l1_w",
+    "active_power_l2_w",
+    "active_power_l3_w",
     "reactive_power_var",
     "apparent_power_va",
     "power_factor",
@@ -24,6 +27,7 @@ WINDOW_QUANTITIES = (
     "active_energy_import_wh",
     "active_energy_export_wh",
 )
+IDENTITY = ("serial_number", "model_code", "ct_ratio", "vt_ratio", "ct_primary_a", "ct_secondary_a")
 _FLICKERING = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
 _ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
@@ -53,11 +57,11 @@ class WindowBuilder:
         for sample in samples:
             if self._start_s is None:
                 self._open(self._aligned(sample.time_s))
-                self._begun = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
             column = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
             if not 0 <= column < self._ticks:
                 self.late += 1
                 continue
+            self._first, self._last = min(self._first, column), max(self._last, column)
             row = self._row[sample.meter]
             self._refused[row, column] = sample.status == "range"
             self._answered[row, column] = sample.status not in ("timeout", "disconnected", "backoff")
@@ -65,12 +69,16 @@ class WindowBuilder:
                 value = sample.values.get(quantity)
                 if value is not None:
                     self._values[quantity][row, column] = value
+            for quantity in IDENTITY:
+                value = sample.values.get(quantity, math.nan)
+                if math.isfinite(value):
+                    self._identity[quantity][row] = value
 
     def close(self, now_s: float) -> Window | None:
         """Give the open window if it is over at ``now_s``, and open the one that holds ``now_s``."""
         if self._start_s is None or now_s < self._start + self._window_s:
             return None
-        for array in self._values.values():
+        for array in (*self._values.values(), *self._identity.values()):
             array.setflags(write=False)
         window = Window(
             start_s=self._start,
@@ -78,6 +86,7 @@ class WindowBuilder:
             period_s=self._period_s,
             meters=self._meters,
             values=self._values,
+            identity=self._identity,
             coverage=coverage(self._values["active_power_w"]),
             quality=self._quality(),
         )
@@ -90,11 +99,15 @@ class WindowBuilder:
             self._start_s = None
 
     def _quality(self) -> tuple[Quality, ...]:
+        """Give the letters; a meter is not silent before our first tick, nor after our last."""
         letters = quality(self._values, self._period_s, self._answered.mean(axis=-1), self._refused.mean(axis=-1))
-        answered = self._answered[:, self._begun :].mean(axis=-1)
+        if self._last < 0:  # a bus so slow that its samples came too late, all of them
+            return letters
+        measured = self._answered[:, self._first : self._last + 1]
+        is_short = measured.shape[1] < _MIN_COVERAGE * self._ticks
         return tuple(
-            Quality.PARTIAL if letter is Quality.TIMEOUT and share >= _MIN_COVERAGE else letter
-            for letter, share in zip(letters, answered, strict=True)
+            Quality.PARTIAL if letter is Quality.TIMEOUT and (is_short or share >= _MIN_COVERAGE) else letter
+            for letter, share in zip(letters, measured.mean(axis=-1), strict=True)
         )
 
     @property
@@ -108,8 +121,9 @@ class WindowBuilder:
     def _open(self, start_s: int) -> None:
         shape = (len(self._meters), self._ticks)
         self._start_s = start_s
-        self._begun = 0  # column of the first tick that we were there for
+        self._first, self._last = self._ticks, -1  # columns of the ticks between which we were there
         self._values = {quantity: np.full(shape, np.nan) for quantity in WINDOW_QUANTITIES}
+        self._identity = {quantity: np.full(len(self._meters), np.nan) for quantity in IDENTITY}
         self._answered = np.zeros(shape, dtype=np.bool_)
         self._refused = np.zeros(shape, dtype=np.bool_)
 
@@ -156,13 +170,13 @@ def window_features(window: Window) -> dict[str, Floats]:
         "active_power_max_w": np.fmax.reduce(power, axis=-1),
         "power_factor": electrical.power_factor(power, values["apparent_power_va"], values["power_factor"]),
         "noise_floor": electrical.noise_floor(power),
-        "active_energy_import_wh": _last(values["active_energy_import_wh"]),
-        "active_energy_export_wh": _last(values["active_energy_export_wh"]),
+        "active_energy_import_wh": last(values["active_energy_import_wh"]),
+        "active_energy_export_wh": last(values["active_energy_export_wh"]),
     }
 
 
-def _last(readings: Floats) -> Floats:
-    """Give each row's last finite value, shape (meters,)."""
+def last(readings: Floats) -> Floats:
+    """Give each row's last finite value, shape (meters,); NaN where there is none."""
     finite = np.isfinite(readings)
     column = readings.shape[-1] - 1 - np.argmax(finite[:, ::-1], axis=-1)
     return np.where(finite.any(axis=-1), readings[np.arange(len(readings)), column], np.nan)

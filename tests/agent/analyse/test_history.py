@@ -34,6 +34,7 @@ def window(start_s: int, watts: list[float], quality: list[Quality] | None = Non
             "active_energy_import_wh": np.full_like(power, np.nan),
             "active_energy_export_wh": np.full_like(power, np.nan),
         },
+        identity={},
         coverage=np.isfinite(power).mean(axis=-1),
         quality=tuple(quality or [Quality.GOOD] * len(watts)),
     )

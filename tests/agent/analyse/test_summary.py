@@ -46,6 +46,7 @@ def findings(value: float, energy_wh: float, quality: Quality = Quality.GOOD, ju
         period_s=0.1,
         meters=(LONGEST,),
         values={},
+        identity={},
         coverage=np.array([0.98765]),
         quality=(quality,),
     )

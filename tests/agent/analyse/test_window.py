@@ -71,9 +71,8 @@ def start_of(time_s: float) -> int:
 def batch(stream: list[Arrival], start_s: int) -> dict[str, BatchWindow]:
     """Give one window from the whole stream: what arrived for it while it was open."""
     inside = [a.sample for a in stream if start_of(a.now_s) == start_s == start_of(a.sample.time_s)]
-    first_s = stream[0].sample.time_s if stream else 0.0
-    begun = round((first_s - start_s) / PERIOD_S) if start_of(first_s) == start_s else 0
-    windows = {meter: BatchWindow(TICKS, PERIOD_S, begun) for meter in METERS}
+    ticks = [round((sample.time_s - start_s) / PERIOD_S) for sample in inside]
+    windows = {meter: BatchWindow(TICKS, PERIOD_S, min(ticks, default=0), max(ticks, default=-1)) for meter in METERS}
     return {meter: window.fill((s for s in inside if s.meter == meter), start_s) for meter, window in windows.items()}
 
 
@@ -162,6 +161,15 @@ def test_a_counter_that_rolls_over_reports_its_last_reading() -> None:
     assert window_features(window)["active_energy_import_wh"].tolist() == [17.0]
 
 
+def test_what_the_meter_said_last_of_itself_stands_in_the_window() -> None:
+    """Serial number and transformer ratios are read at start and hourly; between, nothing is known of them."""
+    unread = [math.nan] * (TICKS - 2)
+    window = filled(active_power_w=[1.0] * TICKS, serial_number=[7.0, 8.0, *unread])
+
+    assert window.identity["serial_number"].tolist() == [8.0]
+    assert np.isnan(window.identity["ct_ratio"]).tolist() == [True]
+
+
 def test_a_frozen_register_is_stuck() -> None:
     """Power and voltage that repeat bit for bit are no measurement."""
     window = filled(active_power_w=[5000.0] * TICKS, voltage_l1_v=[230.0] * TICKS)
@@ -205,12 +213,20 @@ def test_what_leaves_the_builder_cannot_be_changed() -> None:
         window.values["active_power_w"][0, 0] = 2.0
 
 
-@pytest.mark.parametrize(("first_tick", "letter"), [(0, Quality.GOOD), (4, Quality.GOOD), (6, Quality.PARTIAL)])
-def test_a_window_in_which_measuring_began_is_not_called_silent(first_tick: int, letter: Quality) -> None:
-    """Who starts in mid-window has not lost the ticks before; with half of the window it is good, else partial."""
+@pytest.mark.parametrize(
+    ("ticks", "letter"),
+    [
+        (range(TICKS), Quality.GOOD),
+        (range(4, TICKS), Quality.GOOD),
+        (range(6, TICKS), Quality.PARTIAL),
+        (range(3), Quality.PARTIAL),
+    ],
+)
+def test_a_window_in_which_measuring_began_or_ended_is_not_called_silent(ticks: range, letter: Quality) -> None:
+    """Who starts in mid-window has lost nothing before, nor has a clock that leaps; with half of it, it is good."""
     builder = WindowBuilder(["main"], PERIOD_S, WINDOW_S)
     start_s = start_of(START_S) + WINDOW_S
-    for tick in range(first_tick, TICKS):
+    for tick in ticks:
         builder.add([Sample("main", start_s + tick * PERIOD_S, "ok", {"active_power_w": 100.0 + tick})])
 
     window = builder.close(start_s + WINDOW_S)

@@ -97,7 +97,18 @@ export function time(seconds, write = minute) {
   return seconds === null ? "–" : el("time", { datetime: new Date(seconds * 1000).toISOString(), title: `${minute(seconds)} UTC` }, write(seconds));
 }
 
-const QUALITIES = { G: "good", P: "just begun", T: "too few answers", F: "unusable answers", O: "out of range", K: "frozen register" };
+const QUALITIES = {
+  G: "good",
+  P: "measured in part",
+  T: "too few answers",
+  F: "unusable answers",
+  O: "out of range",
+  K: "frozen register",
+  X: "meter exchanged or reset",
+  A: "contradicts itself",
+  E: "energy and power disagree",
+  W: "wired wrongly",
+};
 
 export function quality(letter) {
   return QUALITIES[letter] ?? (letter || "no data yet");
