@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.acquire.codec import Decoded, decode, decode_poll, referred, with_transformers
-from agent.acquire.profile import find_profile, profile_names
+from agent.acquire.profile import find_profile
 from agent.quantities import QUANTITIES
 from agent.records import ReadRequest, Register, Tier
 
@@ -195,11 +195,6 @@ def test_only_names_that_others_refer_to_need_remembering() -> None:
     """Everything else of a reply may be forgotten at once."""
     assert referred(find_profile("chint_dtsu666").registers) == {"ct_ratio", "vt_ratio"}
     assert referred(find_profile("abb_b23").registers) == frozenset()
-
-
-def test_the_golden_words_cover_every_profile() -> None:
-    """A new profile comes with words of its manual."""
-    assert {case[0] for case in GOLDEN} | {"sunspec_203"} == set(profile_names())
 
 
 def word(name: str, address: int, **changes: Any) -> Register:
