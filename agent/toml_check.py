@@ -84,7 +84,7 @@ class Check:
     def _value(self, path: KeyPath, values: Mapping[str, Any], field: Field) -> object:
         if field.name not in values:
             if field.default is REQUIRED:
-                self.complain((*path, field.name), f"missing, expected {_expectation(field.rule)}")
+                self.complain((*path, field.name), f"missing, expected {expectation(field.rule)}")
             return _default(field)
         value = values[field.name]
         try:
@@ -183,7 +183,7 @@ def list_of(item: Rule) -> Rule:
 
     def rule(value: object) -> tuple[object, ...]:
         if not isinstance(value, list):
-            raise ValueError(f"a list, each {_expectation(item)}")
+            raise ValueError(f"a list, each {expectation(item)}")
         try:
             return tuple(map(item, value))
         except ValueError as error:
@@ -196,7 +196,7 @@ def _default(field: Field) -> object:
     return None if field.default is REQUIRED else field.default
 
 
-def _expectation(rule: Rule) -> str:
+def expectation(rule: Rule) -> str:
     """Ask a rule what it expects by offering what no rule accepts."""
     try:
         rule(None)
