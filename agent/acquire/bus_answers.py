@@ -13,6 +13,8 @@ from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 
 SHORTEST_RTU = 5  # bytes: unit, function, exception code, checksum
+LONGEST_RTU = 256  # by the specification
+GATEWAY_CODES = (10, 11)  # exceptions of a gateway whose meter is silent: the meter itself has said nothing
 _MBAP = struct.Struct(">HHHB")  # transaction, protocol, length from the unit on, unit
 _LONGEST_MBAP = 254  # length field of the longest frame, by the specification
 _EXCEPTION = 0x80  # of the function code: the device refuses
@@ -31,40 +33,33 @@ _EXCEPTION_TEXTS = {
 }
 
 
-def find_tcp(data: bytes, transaction: int, request: ReadRequest) -> bytes | None:
-    """Give the frame that answers ``request``, or None while it has not arrived in full.
+def tcp_end(data: bytes) -> int:
+    """Give the length of the Modbus TCP frame that ``data`` begins with, 0 while it is not complete.
 
-    A frame with another transaction id is an older answer and skipped; id 0, which some gateways
-    send with every answer, could belong to any request and is refused. Raises BusError.
+    Raises BusError where it begins with none.
     """
-    start = 0
-    while len(data) - start >= _MBAP.size:
-        found, protocol, length, unit = _MBAP.unpack_from(data, start)
-        if not _is_header(protocol, length):
-            raise BusError(BusReason.GARBAGE, f"{_bytes(data)} that are no Modbus TCP frame")
-        end = start + _MBAP.size - 1 + length
-        if len(data) < end:
-            return None
-        if found == transaction:
-            _check(unit, data[start + _MBAP.size : end], request)
-            return data[start:end]
-        if found == 0:
-            raise BusError(
-                BusReason.WRONG_TRANSACTION, "an answer with transaction id 0, which could belong to any request"
-            )
-        start = end
-    return None
+    if len(data) < _MBAP.size:
+        return 0
+    _, protocol, length, _ = _MBAP.unpack_from(data)
+    if protocol != 0 or not 3 <= length <= _LONGEST_MBAP:
+        raise BusError(BusReason.GARBAGE, f"{shown(data)} that are no Modbus TCP frame")
+    end = _MBAP.size - 1 + length
+    return end if len(data) >= end else 0
 
 
-def find_rtu(data: bytes, request: ReadRequest) -> bytes | None:
-    """Give the frame that answers ``request``, or None while it has not arrived in full.
+def check_tcp(frame: bytes, request: ReadRequest) -> None:
+    """Raise BusError unless the frame answers ``request`` in every field behind the transaction id."""
+    _check(frame[6], frame[7:], request)
 
-    Stray bytes before the frame are passed over: drivers that switch on, or the echo of a
-    two-wire adapter. Raises BusError.
+
+def find_rtu(data: bytes, request: ReadRequest) -> slice | None:
+    """Tell where in ``data`` the answer to ``request`` stands, or None while it has not arrived in full.
+
+    Stray bytes before the frame, of drivers that switch on, are passed over. Raises BusError.
     """
-    if frame := _frame_at(data, 0):
+    if frame := rtu_frame(data):
         _check(frame[0], frame[1:-2], request)
-        return frame
+        return slice(0, len(frame))
     head = bytes((request.unit, request.function, 2 * request.count))
     if data.startswith(head):
         if len(data) >= SHORTEST_RTU + 2 * request.count:
@@ -73,52 +68,40 @@ def find_rtu(data: bytes, request: ReadRequest) -> bytes | None:
     for wanted in (head, bytes((request.unit, request.function | _EXCEPTION))):
         start = data.find(wanted, 1)
         while start > 0:
-            if frame := _frame_at(data, start):
+            if frame := rtu_frame(data[start : start + LONGEST_RTU]):
                 _check(frame[0], frame[1:-2], request)
-                return frame
+                return slice(start, start + len(frame))
             start = data.find(wanted, start + 1)
     return None
 
 
-def unanswered(data: bytes, rtu: bool, budget_s: float) -> BusError:
-    """Name what it was when the time is over and ``data`` is all that came."""
-    if not data:
-        return BusError(BusReason.TIMEOUT, f"no answer within {budget_s:.2f} s")
-    if rtu or not in_step(data):
-        return BusError(BusReason.GARBAGE, f"{_bytes(data)} within {budget_s:.2f} s that are no answer")
-    return BusError(BusReason.WRONG_TRANSACTION, f"within {budget_s:.2f} s only answers to other requests")
-
-
-def in_step(data: bytes) -> bool:
-    """Tell whether a Modbus TCP stream stands at the start of a frame after ``data``."""
-    start = 0
-    while len(data) - start >= _MBAP.size:
-        _, protocol, length, _ = _MBAP.unpack_from(data, start)
-        if not _is_header(protocol, length):
-            return False
-        start += _MBAP.size - 1 + length
-    return start == len(data)
-
-
-def _is_header(protocol: int, length: int) -> bool:
-    return protocol == 0 and 3 <= length <= _LONGEST_MBAP
-
-
-def _frame_at(data: bytes, start: int) -> bytes | None:
-    """Give the answer to a read that begins at ``start``, if it is complete and its checksum fits."""
-    if len(data) - start < SHORTEST_RTU:
+def rtu_frame(data: bytes) -> bytes | None:
+    """Give the answer to a read that ``data`` begins with, if it is complete and its checksum fits."""
+    if len(data) < SHORTEST_RTU:
         return None
-    function, byte_count = data[start + 1], data[start + 2]
+    function, byte_count = data[1], data[2]
     if function in _READS:
-        end = start + SHORTEST_RTU + byte_count
+        end = SHORTEST_RTU + byte_count
     elif function & _EXCEPTION:
-        end = start + SHORTEST_RTU
+        end = SHORTEST_RTU
     else:
         return None
     if len(data) < end:
         return None
     checksum = int.from_bytes(data[end - 2 : end], "big")
-    return data[start:end] if FramerRTU.check_CRC(data[start : end - 2], checksum) else None
+    return data[:end] if FramerRTU.check_CRC(data[: end - 2], checksum) else None
+
+
+def answers(frame: bytes, request: ReadRequest) -> bool:
+    """Tell whether an RTU frame is what the meter says to ``request``: its registers, or a refusal of its own."""
+    if frame[1] & _EXCEPTION:
+        return frame[1] == request.function | _EXCEPTION and frame[2] not in GATEWAY_CODES
+    return frame[:3] == bytes((request.unit, request.function, 2 * request.count))
+
+
+def shown(data: bytes) -> str:
+    """Give a count of bytes and the first of them, for a message."""
+    return f"{len(data)} bytes ({data[:8].hex(' ')}{' …' if len(data) > 8 else ''})"
 
 
 def _check(unit: int, pdu: bytes, request: ReadRequest) -> None:
@@ -139,9 +122,6 @@ def _check(unit: int, pdu: bytes, request: ReadRequest) -> None:
 
 
 def _exception(code: int) -> BusError:
+    who = "the gateway gave up" if code in GATEWAY_CODES else "the device refused"
     text = _EXCEPTION_TEXTS.get(code, "a code of the maker's own")
-    return BusError(BusReason.EXCEPTION, f"the device refused: exception {code}, {text}", code)
-
-
-def _bytes(data: bytes) -> str:
-    return f"{len(data)} bytes ({data[:8].hex(' ')}{' …' if len(data) > 8 else ''})"
+    return BusError(BusReason.EXCEPTION, f"{who}: exception {code}, {text}", code)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 
-from agent.acquire.bus_times import BusTimes, ResponseTimes
+from agent.acquire.bus_times import BusTimes, LineTimes
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 
@@ -26,20 +26,21 @@ class FakeBus:
         self.requests: list[ReadRequest] = []
         self.closed = False
         self._lock = asyncio.Lock()
-        self._responses: dict[int, ResponseTimes] = {}
-        self._busy_s = 0.0
+        self._times = LineTimes()
+        self._passed_s = 0.0
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the words. Raises BusError."""
         async with self._lock:
             self.requests.append(request)
+            self._times.asked(request.unit, self.timeout_s)
             await self._pass(self.delay_s)
             if self.errors:
                 raise self.errors.popleft()
             if request.unit in self.silent or all(unit != request.unit for unit, _, _ in self.words):
                 await self._pass(self.timeout_s)
                 raise BusError(BusReason.TIMEOUT, f"no answer within {self.timeout_s:.2f} s")
-            self._responses.setdefault(request.unit, ResponseTimes()).add(self.delay_s)
+            self._times.answered(request.unit, self.delay_s)
             addresses = range(request.address, request.address + request.count)
             try:
                 return tuple(self.words[request.unit, request.function, address] for address in addresses)
@@ -53,14 +54,14 @@ class FakeBus:
         return 0.0
 
     def times(self) -> BusTimes:
-        """Give the delays as response times; the bus has been busy as long as it has run."""
-        units = {unit: responses.summary(self.timeout_s) for unit, responses in self._responses.items()}
-        return BusTimes(busy_s=self._busy_s, elapsed_s=self._busy_s, units=units)
+        """Give the delays as response times, on a bus that does nothing but answer."""
+        return self._times.summary(self._passed_s)
 
     async def close(self) -> None:
         """Note that the bus was closed."""
         self.closed = True
 
     async def _pass(self, seconds: float) -> None:
-        self._busy_s += seconds
+        self._times.used(self._passed_s, self._passed_s + seconds)
+        self._passed_s += seconds
         await asyncio.sleep(seconds)
