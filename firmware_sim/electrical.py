@@ -6,6 +6,7 @@ Identities that hold exactly: the phases sum to the total, S² = P² + Q², I = 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_sim.chance import Chance, Floats
 
@@ -68,23 +69,44 @@ def phase_shares(chance: Chance, time_s: Floats, phases: int) -> Floats:
     return shares
 
 
-def measure(power: Power, grid: Supply, shares: Floats, rated_w: float) -> dict[str, Floats]:
-    """Give every instantaneous quantity of the vocabulary, each of shape (steps,).
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What the three inputs of a meter get, each of shape (3, steps)."""
 
-    The voltage at the meter sags by up to 1.5 % of the nominal when the load is ``rated_w``.
-    """
-    apparent = np.hypot(power.active_w, power.reactive_var)
-    loaded = apparent > 0
-    factor = np.divide(power.active_w, apparent, out=np.ones_like(apparent), where=loaded)
-    thd_percent = 100 * np.divide(power.harmonic_va, apparent, out=np.zeros_like(apparent), where=loaded)
+    active_w: Floats
+    reactive_var: Floats
+    voltage_v: Floats
+    current_a: Floats
+
+    def where(self, mask: NDArray[np.bool_], other: "Phases") -> "Phases":
+        """Give these, and the other's where ``mask`` is true."""
+        return Phases(
+            np.where(mask, other.active_w, self.active_w),
+            np.where(mask, other.reactive_var, self.reactive_var),
+            np.where(mask, other.voltage_v, self.voltage_v),
+            np.where(mask, other.current_a, self.current_a),
+        )
+
+
+def share_out(power: Power, grid: Supply, shares: Floats, rated_w: float) -> Phases:
+    """Give what flows in each phase. The voltage sags by up to 1.5 % of the nominal when the load is ``rated_w``."""
     voltage = grid.voltage_v - NOMINAL_V * 0.015 * np.clip(np.nan_to_num(power.active_w) / rated_w, -2, 2)
-    current = shares * apparent / voltage
+    current = shares * np.hypot(power.active_w, power.reactive_var) / voltage
+    return Phases(shares * power.active_w, shares * power.reactive_var, voltage, current)
+
+
+def measure(phases: Phases, harmonic_va: Floats, grid: Supply) -> dict[str, Floats]:
+    """Give every instantaneous quantity of the vocabulary, each of shape (steps,)."""
+    active_w, reactive_var = phases.active_w.sum(axis=0), phases.reactive_var.sum(axis=0)
+    apparent = np.hypot(active_w, reactive_var)
+    thd_percent = 100 * np.divide(harmonic_va, apparent, out=np.zeros_like(apparent), where=apparent > 0)
+    voltage, current = phases.voltage_v, phases.current_a
     between = [_between(voltage[a], voltage[b]) for a, b in ((0, 1), (1, 2), (2, 0))]
     values = {
-        "active_power_w": power.active_w,
-        "reactive_power_var": power.reactive_var,
+        "active_power_w": active_w,
+        "reactive_power_var": reactive_var,
         "apparent_power_va": apparent,
-        "power_factor": factor,
+        "power_factor": _factor(active_w, apparent),
         "frequency_hz": grid.frequency_hz,
         "voltage_ln_avg_v": voltage.mean(axis=0),
         "voltage_l12_v": between[0],
@@ -96,17 +118,23 @@ def measure(power: Power, grid: Supply, shares: Floats, rated_w: float) -> dict[
         "current_avg_a": current.mean(axis=0),
     }
     for n, phase in enumerate(_PHASES):
+        apparent_va = np.hypot(phases.active_w[n], phases.reactive_var[n])
         values |= {
-            f"active_power_{phase}_w": shares[n] * power.active_w,
-            f"reactive_power_{phase}_var": shares[n] * power.reactive_var,
-            f"apparent_power_{phase}_va": shares[n] * apparent,
-            f"power_factor_{phase}": factor,
+            f"active_power_{phase}_w": phases.active_w[n],
+            f"reactive_power_{phase}_var": phases.reactive_var[n],
+            f"apparent_power_{phase}_va": apparent_va,
+            f"power_factor_{phase}": _factor(phases.active_w[n], apparent_va),
             f"voltage_{phase}_v": voltage[n],
             f"current_{phase}_a": current[n],
             f"thd_voltage_{phase}_percent": grid.thd_percent[n],
             f"thd_current_{phase}_percent": thd_percent,
         }
     return values
+
+
+def _factor(active_w: Floats, apparent_va: Floats) -> Floats:
+    factor: Floats = np.divide(active_w, apparent_va, out=np.ones_like(active_w), where=apparent_va > 0)
+    return factor
 
 
 def _between(one_v: Floats, other_v: Floats) -> Floats:

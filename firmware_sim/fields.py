@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,10 +30,10 @@ class Context:
 Reader = Callable[[object, Context], Any]
 
 
-def _field(read: Reader, default: object) -> Any:  # noqa: ANN401 - like dataclasses.field
+def _field(read: Reader, default: object, **metadata: object) -> Any:  # noqa: ANN401 - like dataclasses.field
     if default is ...:
-        return dataclasses.field(metadata={"read": read})
-    return dataclasses.field(default=default, metadata={"read": read})
+        return dataclasses.field(metadata={"read": read} | metadata)
+    return dataclasses.field(default=default, metadata={"read": read} | metadata)
 
 
 def number(default: object = ..., low: float = 0.0, high: float = 1e9) -> Any:  # noqa: ANN401
@@ -102,15 +102,29 @@ def flag(default: bool | None) -> Any:  # noqa: ANN401
     return _field(read, default)
 
 
-def names() -> Any:  # noqa: ANN401
-    """Make a field for a list of names."""
+def names(default: object, expected: str, choices: tuple[str, ...] = (), count: int = 0) -> Any:  # noqa: ANN401
+    """Make a field for a list of names: of the ``choices``, and of that ``count``, where these are given."""
 
     def read(raw: object, _: Context) -> tuple[str, ...]:
         if not isinstance(raw, list) or not raw or not all(isinstance(name, str) for name in raw):
-            raise ValueError('expected a list of meter ids such as ["a", "b"]')
+            raise ValueError(f"expected a list of {expected}")
+        if (count and len(raw) != count) or (choices and not set(raw) <= set(choices)):
+            raise ValueError(f"expected a list of {expected}")
         return tuple(raw)
 
-    return _field(read, ())
+    return _field(read, default)
+
+
+def pair(default: tuple[int, int], low: int, high: int, expected: str) -> Any:  # noqa: ANN401
+    """Make a field for two whole numbers, the first and the last of a range."""
+
+    def read(raw: object, _: Context) -> tuple[int, int]:
+        good = isinstance(raw, list) and len(raw) == 2 and all(type(end) is int for end in raw)
+        if not good or not low <= raw[0] <= raw[1] <= high:  # type: ignore[index]
+            raise ValueError(f"expected {expected}")
+        return raw[0], raw[1]  # type: ignore[index]
+
+    return _field(read, default)
 
 
 def hours(default: tuple[float, float] | None) -> Any:  # noqa: ANN401
@@ -125,9 +139,12 @@ def hours(default: tuple[float, float] | None) -> Any:  # noqa: ANN401
     return _field(read, default)
 
 
-def moment(default: float) -> Any:  # noqa: ANN401
-    """Make a field for a time: absolute, or a duration after the scenario's start; kept in UTC seconds."""
-    return _field(read_moment, default)
+def moment(default: float, key: str = "") -> Any:  # noqa: ANN401
+    """Make a field for a time: absolute, or a duration after the scenario's start; kept in UTC seconds.
+
+    ``key`` is its name in the file, where that is none for a field.
+    """
+    return _field(read_moment, default, **({"key": key} if key else {}))
 
 
 def file_path() -> Any:  # noqa: ANN401
@@ -161,6 +178,12 @@ def did_you_mean(raw: object, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def keys_of(kind: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    """Give the fields that stand in the file, by their keys there."""
+    fields = (field for field in dataclasses.fields(kind) if "read" in field.metadata)
+    return {field.metadata.get("key", field.name): field for field in fields}
+
+
 def read_table(
     table: object, kind: type[Any], where: str, context: Context, complaints: list[str], skip: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -168,7 +191,7 @@ def read_table(
     if not isinstance(table, dict):
         complaints.append(f"{where}: expected a table")
         return {}
-    known = {field.name: field for field in dataclasses.fields(kind) if "read" in field.metadata}
+    known = keys_of(kind)
     values: dict[str, Any] = {}
     for key, raw in table.items():
         if key in skip:
@@ -177,13 +200,34 @@ def read_table(
             complaints.append(f"{where}.{key}: unknown key{did_you_mean(key, (*known, *skip))}")
             continue
         try:
-            values[key] = known[key].metadata["read"](raw, context)
+            values[known[key].name] = known[key].metadata["read"](raw, context)
         except ValueError as error:
             complaints.append(f"{where}.{key}: {raw!r}: {error}")
     for name, field in known.items():
         if name not in table and field.default is dataclasses.MISSING:
             complaints.append(f"{where}.{name}: missing")
     return values
+
+
+def read_kinds(
+    raw: object, kinds: Mapping[str, type[Any]], table: str, where: str, context: Context, complaints: list[str]
+) -> Iterable[tuple[str, Any]]:
+    """Read tables of which each names its ``kind``; give (place, what it describes) of those that are right."""
+    if not isinstance(raw, list):
+        complaints.append(f"{where}.{table}: expected [[{where.split()[0]}.{table}]] with two pairs of brackets")
+        return
+    for n, row in enumerate(raw, start=1):
+        before, place = len(complaints), f"{where}, {table} {n}"
+        named = row.get("kind") if isinstance(row, dict) else row
+        kind = kinds.get(str(named))
+        if kind is None:
+            complaints.append(
+                f"{place}.kind: {named!r}: expected one of {', '.join(kinds)}{did_you_mean(named, kinds)}"
+            )
+            continue
+        values = read_table(row, kind, place, context, complaints, skip=("kind",))
+        if len(complaints) == before:
+            yield place, kind(**values)
 
 
 ALWAYS_S = -math.inf

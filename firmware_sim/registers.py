@@ -60,7 +60,7 @@ def _integers(raw: Floats, entry: Entry) -> NDArray[np.integer]:
     low, high = _limits(entry)
     whole = np.rint(np.nan_to_num(raw, nan=0.0, posinf=high, neginf=low))
     if _is_counter(entry):
-        whole = np.mod(whole, float(high) + 1)
+        whole = np.fmod(whole, float(high) + 1)  # with its sign: some count what flows back downwards
     kind = np.dtype(f">{entry.dtype[0]}{entry.count * 2}")
     if entry.count == 4:  # the limits of 64 bits are no floats: float64 ends where 2**53 does
         return np.clip(whole, low, float(high) - 1024).astype(kind)
@@ -86,7 +86,7 @@ class RegisterMap:
         entries = (*profile.entries, *profile.parameters)
         single = [entry for entry in entries if entry.name in profile.single]
         self._max_gap = _WIDEST_GAP if profile.max_gap is None else profile.max_gap
-        blocks = [*profile.fixed, *(entry for entry in entries if entry not in single)]
+        blocks: list[Entry | Fixed] = [*profile.fixed, *(entry for entry in entries if entry not in single)]
         self.spans = (*self._merge(blocks), *(self._span([entry]) for entry in single))
         self._single_from = len(self.spans) - len(single)
 

@@ -1,5 +1,6 @@
 """The scenario file: a site, its buses and its meters, and what lies behind each meter."""
 
+import dataclasses
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,21 +11,23 @@ from typing import Any
 
 from firmware_sim import profile as profiles
 from firmware_sim.errors import SimError
+from firmware_sim.faults import KINDS as FAULTS
+from firmware_sim.faults.base import Fault
 from firmware_sim.fields import (
-    NEVER_S,
     Context,
     choice,
     did_you_mean,
     flag,
     integer,
-    moment,
     names,
     number,
     one_of,
+    read_kinds,
     read_table,
     text,
 )
-from firmware_sim.loads import KINDS, Load
+from firmware_sim.loads import KINDS as LOADS
+from firmware_sim.loads import Load
 from firmware_sim.profile import Profile
 from firmware_sim.sunspec import BASES
 
@@ -43,14 +46,15 @@ class BusSpec:
     url: str = text(
         pattern=_URL, expected="tcp://HOST:PORT, rtu+tcp://HOST:PORT (port 0: any) or rtu://PATH?baud=19200"
     )
+    paced: bool | None = flag(None)
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeterSpec:
     """``[[meter]]``: a meter of some model, and its loads.
 
-    ``sum_of`` names meters whose loads flow through this one as well. ``silent_*`` and
-    ``stuck_*`` bound a fault: no answer at all, or registers that freeze bit for bit.
+    ``sum_of`` names meters whose loads flow through this one as well.
     """
 
     id: str = text(pattern=_ID, expected="an id of a-z, 0-9 and -, at most 24 long")
@@ -58,7 +62,7 @@ class MeterSpec:
     bus: str = text()
     unit: int = integer(low=1, high=247)
     profile: str = text()
-    sum_of: tuple[str, ...] = names()
+    sum_of: tuple[str, ...] = names((), 'meter ids such as ["a", "b"]')
     ct_ratio: float = number(1.0, low=1.0, high=10_000.0)
     vt_ratio: float = number(1.0, low=1.0, high=10_000.0)
     sunspec_base: int = one_of(40000, *BASES)
@@ -67,11 +71,9 @@ class MeterSpec:
     parent: str | None = text(None)
     declared: str | None = choice(None, "data_hall", "telecom", "mining", "lighting", "process")
     declared_w: float | None = number(None)
-    silent_from: float = moment(NEVER_S)
-    silent_until: float = moment(NEVER_S)
-    stuck_from: float = moment(NEVER_S)
-    stuck_until: float = moment(NEVER_S)
+    turnaround_ms: float | None = number(None, high=60_000.0)
     loads: tuple[Load, ...] = ()
+    faults: tuple[Fault, ...] = ()
     registers: Profile
 
 
@@ -149,48 +151,43 @@ def _tables(raw: object, key: str, complaints: list[str]) -> list[dict[str, Any]
 
 def _buses(raw: object, context: Context, complaints: list[str]) -> Iterable[BusSpec]:
     for n, table in enumerate(_tables(raw, "bus", complaints), start=1):
-        before = len(complaints)
-        values = read_table(table, BusSpec, f"bus {table.get('name', n)}", context, complaints)
+        before, where = len(complaints), f"bus {table.get('name', n)}"
+        values = read_table(table, BusSpec, where, context, complaints, skip=("fault",))
+        faults = tuple(_faults(table, where, context, complaints))
         if len(complaints) == before:
-            yield BusSpec(**values)
+            yield BusSpec(**values, faults=faults)
 
 
 def _meters(raw: object, step_s: float, context: Context, complaints: list[str]) -> Iterable[MeterSpec]:
     for n, table in enumerate(_tables(raw, "meter", complaints), start=1):
         before, where = len(complaints), f"meter {table.get('id', n)}"
-        values = read_table(table, MeterSpec, where, context, complaints, skip=("load",))
+        values = read_table(table, MeterSpec, where, context, complaints, skip=("load", "fault"))
         loads = tuple(_loads(table.get("load", []), where, step_s, context, complaints))
+        faults = tuple(_faults(table, where, context, complaints))
         registers = None
         try:
             registers = profiles.read_profile(profiles.find(str(table.get("profile")), context.folder))
         except SimError as error:
             complaints.append(f"{where}.profile: {error}")
         if len(complaints) == before and registers is not None:
-            yield MeterSpec(**values, loads=loads, registers=registers)
+            yield MeterSpec(**values, loads=loads, faults=faults, registers=registers)
 
 
 def _loads(raw: object, where: str, step_s: float, context: Context, complaints: list[str]) -> Iterable[Load]:
-    if not isinstance(raw, list):
-        complaints.append(f"{where}.load: expected [[meter.load]] with two pairs of brackets")
-        return
-    for n, table in enumerate(raw, start=1):
-        before, place = len(complaints), f"{where}, load {n}"
-        named = table.get("kind") if isinstance(table, dict) else table
-        kind = KINDS.get(str(named))
-        if kind is None:
-            complaints.append(
-                f"{place}.kind: {named!r}: expected one of {', '.join(KINDS)}{did_you_mean(named, KINDS)}"
-            )
-            continue
-        values = read_table(table, kind, place, context, complaints, skip=("kind",))
-        if len(complaints) > before:
-            continue
-        load = kind(**values)
+    for place, load in read_kinds(raw, LOADS, "load", where, context, complaints):
         try:
             load.check(step_s, context.begins_s)
             yield load
         except ValueError as error:
             complaints.append(f"{place}.{error}")
+
+
+def _faults(table: dict[str, Any], where: str, context: Context, complaints: list[str]) -> Iterable[Fault]:
+    for place, fault in read_kinds(table.get("fault", []), FAULTS, "fault", where, context, complaints):
+        begun = dataclasses.replace(fault, from_s=max(fault.from_s, context.start_s))
+        if begun.until_s <= begun.from_s:
+            complaints.append(f"{place}.until: is not after from")
+        yield begun
 
 
 def _contradictions(

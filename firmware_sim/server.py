@@ -8,136 +8,81 @@ import asyncio
 import contextlib
 import errno
 import os
-import struct
 import tty
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from firmware_sim.errors import SimError, TakenError
+from firmware_sim.faults.base import End, Sending
+from firmware_sim.frames import NotModbusError, TcpReader, tcp_frame
+from firmware_sim.line import Listener, SerialLine, Wire, speed_of
+from firmware_sim.station import Units
 
-_MBAP = struct.Struct(">HHHB")
-_NO_GATEWAY_TARGET = 0x0B
-_MAX_FRAME = 260  # bytes, by the specification of Modbus TCP
-_READ_FRAME = 8  # unit, function, address, count, checksum
-_SILENCE_S = 0.005  # ends a frame: above 3.5 characters at 9600 baud
-
-
-class Answering(Protocol):
-    """A meter: a request's PDU in, the answer's out, None for silence."""
-
-    def answer(self, request: bytes) -> bytes | None:
-        """Answer one request."""
-
-
-Units = Mapping[int, Answering]
-
-
-def crc16(data: bytes) -> bytes:
-    """Give the checksum of a serial frame, as it stands on the wire.
-
-    >>> crc16(bytes.fromhex("0103 0000 000A")).hex()
-    'c5cd'
-    """
-    crc = 0xFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-    return crc.to_bytes(2, "little")
-
-
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-        table.append(crc)
-    return tuple(table)
-
-
-_CRC_TABLE = _crc_table()
-
-
-class TcpFrames:
-    """Modbus TCP: a header with length and unit before each PDU."""
-
-    def __init__(self, units: Units) -> None:
-        self._units, self._buffer = units, b""
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Give the answers to the requests that are complete now; None where the peer speaks no Modbus TCP."""
-        self._buffer += data
-        replies = []
-        while len(self._buffer) >= _MBAP.size:
-            transaction, protocol, length, unit = _MBAP.unpack_from(self._buffer)
-            if protocol != 0 or not 2 <= length <= _MAX_FRAME:
-                return None
-            if len(self._buffer) < 6 + length:
-                break
-            request, self._buffer = self._buffer[_MBAP.size : 6 + length], self._buffer[6 + length :]
-            reply = self._answer(unit, request)
-            if reply is not None:
-                replies.append(_MBAP.pack(transaction, 0, len(reply) + 1, unit) + reply)
-        return b"".join(replies)
-
-    def _answer(self, unit: int, request: bytes) -> bytes | None:
-        if unit not in self._units:
-            return bytes((request[0] | 0x80, _NO_GATEWAY_TARGET))
-        return self._units[unit].answer(request)
-
-
-class RtuFrames:
-    """Modbus RTU: frames end with a checksum and are set apart by silence.
-
-    A read request is complete at its eighth byte; anything else is, once the line is silent.
-    """
-
-    def __init__(self, units: Units, write: Callable[[bytes], None]) -> None:
-        self._units, self._write, self._buffer = units, write, b""
-        self._silence: asyncio.TimerHandle | None = None
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes from the line, and answer where they complete a request."""
-        self._buffer += data
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-        if len(self._buffer) == _READ_FRAME and self._buffer[1] in (3, 4) and self._is_whole():
-            self._end_of_frame()
-        else:
-            self._silence = asyncio.get_running_loop().call_later(_SILENCE_S, self._end_of_frame)
-
-    def _is_whole(self) -> bool:
-        return len(self._buffer) >= 4 and crc16(self._buffer[:-2]) == self._buffer[-2:]
-
-    def _end_of_frame(self) -> None:
-        frame, whole, self._buffer = self._buffer, self._is_whole(), b""
-        if not whole or frame[0] not in self._units:
-            return  # no meter feels addressed
-        reply = self._units[frame[0]].answer(frame[1:-2])
-        if reply is not None:
-            body = frame[:1] + reply
-            self._write(body + crc16(body))
+_READ_SIZE = 4096
 
 
 class _Connection(asyncio.Protocol):
-    """One TCP client, of either framing."""
+    """A TCP client; ``deaf`` is one that gets no answer any more."""
 
-    def __init__(self, units: Units, rtu: bool) -> None:
-        self._units, self._rtu = units, rtu
+    def __init__(self) -> None:
+        self._deaf = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._frames = RtuFrames(self._units, transport.write) if self._rtu else TcpFrames(self._units)
+
+    def end(self, end: End) -> None:
+        """Do with the connection what a fault does."""
+        if end is End.CLOSE:
+            self._transport.close()
+        self._deaf |= end is End.DEAF
+
+    def write(self, data: bytes) -> None:
+        """Send, where somebody still listens."""
+        if not self._deaf and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+class _TcpConnection(_Connection):
+    """A client of Modbus TCP: answers go out as soon as each is ready."""
+
+    def __init__(self, units: Units) -> None:
+        super().__init__()
+        self._units, self._reader = units, TcpReader()
 
     def data_received(self, data: bytes) -> None:
-        replies = self._frames.feed(data)
-        if replies:
-            self._transport.write(replies)
-        elif replies is None and not self._rtu:
+        try:
+            for request in self._reader.feed(data):
+                for sending in self._units.answers(request, tcp_frame) if not self._deaf else ():
+                    self._send(sending)
+        except NotModbusError:
             self._transport.close()
+
+    def _send(self, sending: Sending) -> None:
+        if sending.end is not End.KEEP:
+            self.end(sending.end)
+        elif sending.delay_s:
+            asyncio.get_running_loop().call_later(sending.delay_s, self.write, sending.data)
+        else:
+            self.write(sending.data)
+
+
+class _RtuConnection(_Connection):
+    """A client of a transparent gateway."""
+
+    def __init__(self, line: SerialLine) -> None:
+        super().__init__()
+        self._line = line
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._listener = Listener(self._line, Wire(self.write, self.end))
+
+    def data_received(self, data: bytes) -> None:
+        if not self._deaf:
+            self._listener.feed(data)
 
 
 class Bus(Protocol):
@@ -165,7 +110,7 @@ class TcpBus:
 class PtyBus:
     """A pseudo-terminal whose far end is found at a path, as a serial adapter's device is."""
 
-    def __init__(self, url: str, link: Path, units: Units) -> None:
+    def __init__(self, url: str, link: Path, line: SerialLine) -> None:
         self.url, self._link = url, link
         self._near, self._far = os.openpty()  # the far end stays open here, so a client may come and go
         tty.setraw(self._near)
@@ -178,15 +123,15 @@ class PtyBus:
         except OSError as error:
             self._close_ends()
             raise _refusal(error, f"{url}: cannot make the link {link}: {error.strerror}") from None
-        frames = RtuFrames(units, self._send)
-        asyncio.get_running_loop().add_reader(self._near, lambda: frames.feed(os.read(self._near, _MAX_FRAME)))
+        listener = Listener(line, Wire(self._send, lambda _: None))
+        asyncio.get_running_loop().add_reader(self._near, lambda: listener.feed(os.read(self._near, _READ_SIZE)))
 
     def _is_left_behind(self, end: str) -> bool:
         """Tell whether a link leads to a terminal that a killed simulator had: gone, or given to us since."""
         return end.startswith("/dev/pts/") and (end == os.ttyname(self._far) or not Path(end).exists())
 
     def _send(self, data: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):  # nobody reads: a serial line would lose it as well
+        with contextlib.suppress(OSError):  # nobody reads, or it is closed: a serial line would lose it as well
             os.write(self._near, data)
 
     async def close(self) -> None:
@@ -213,17 +158,26 @@ def _refusal(error: Exception, text: str) -> SimError:
     return SimError(text)
 
 
-async def open_bus(url: str, units: Units) -> Bus:
-    """Serve these meters at an address; raise SimError where it is taken or wrong."""
+async def open_bus(url: str, units: Units, paced: bool = False) -> Bus:
+    """Serve these meters at an address; raise SimError where it is taken or wrong.
+
+    A ``paced`` serial line takes the time that its baud rate says.
+    """
     scheme, _, rest = url.partition("://")
+    if scheme == "tcp":
+        return await _listen(url, lambda: _TcpConnection(units))
+    line = SerialLine(units, speed_of(url) if paced else None)
     if scheme == "rtu":
-        return PtyBus(url, Path(rest.partition("?")[0]), units)
+        return PtyBus(url, Path(rest.partition("?")[0]), line)
+    return await _listen(url, lambda: _RtuConnection(line))
+
+
+async def _listen(url: str, connection: Callable[[], _Connection]) -> Bus:
     parts = urlsplit(url)
-    loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(lambda: _Connection(units, scheme != "tcp"), parts.hostname, parts.port or 0)
+        server = await asyncio.get_running_loop().create_server(connection, parts.hostname, parts.port or 0)
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _refusal(error, f"{url}: cannot listen: {reason}; port 0 takes any") from None
     port = server.sockets[0].getsockname()[1]
-    return TcpBus(f"{scheme}://{parts.hostname}:{port}", server)
+    return TcpBus(f"{parts.scheme}://{parts.hostname}:{port}", server)

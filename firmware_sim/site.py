@@ -1,27 +1,87 @@
-"""All meters of a scenario, answering on their buses."""
+"""All meters of a scenario, answering on their buses, and what goes wrong with them."""
+
+from random import Random
 
 from firmware_sim.clock import Clock
 from firmware_sim.device import Device
 from firmware_sim.errors import SimError
+from firmware_sim.faults.base import Fault
+from firmware_sim.faults.book import FaultBook
+from firmware_sim.fields import did_you_mean
 from firmware_sim.plant import Plant
-from firmware_sim.scenario import Scenario
+from firmware_sim.scenario import BusSpec, MeterSpec, Scenario
 from firmware_sim.server import Bus, open_bus
+from firmware_sim.station import Nobody, Station, Units
+
+_TURNAROUND_S = 0.02  # of an electricity meter on a serial line, typical: it measures first and answers then
 
 
 class Site:
-    """Open buses; ``urls`` are their addresses by name, with the ports that were free."""
+    """Meters and open buses. ``urls`` are the addresses of the buses by name, with the ports that were free."""
 
-    def __init__(self) -> None:
+    def __init__(self, scenario: Scenario, clock: Clock) -> None:
+        self.plant, self.clock = Plant(scenario), clock
+        self._scenario = scenario
         self._buses: dict[str, Bus] = {}
+        self._gateways = {bus.name: FaultBook(bus.faults) for bus in scenario.buses}
 
     @property
     def urls(self) -> dict[str, str]:
         """The addresses by name of the bus."""
         return {name: bus.url for name, bus in self._buses.items()}
 
-    def add(self, name: str, bus: Bus) -> None:
-        """Take an open bus in."""
-        self._buses[name] = bus
+    async def open(self, real_time: bool) -> None:
+        """Build the meters and serve them; raise SimError where a profile or an address does not serve."""
+        stations = {}
+        paced = {bus.name: _is_paced(bus, real_time) for bus in self._scenario.buses}
+        for meter in self._scenario.meters:
+            self.plant.feeders[meter.id].check()
+            stations[meter.id] = self._station(meter, paced[meter.bus])
+        for bus in self._scenario.buses:
+            present = [stations[meter.id] for meter in self._scenario.meters if meter.bus == bus.name]
+            nobody = self._nobody(bus) if bus.url.startswith("tcp") else None
+            self._buses[bus.name] = await open_bus(bus.url, Units(present, nobody), paced[bus.name])
+
+    def _station(self, meter: MeterSpec, paced: bool) -> Station:
+        feeder = self.plant.feeders[meter.id]
+        device = Device(self.plant, feeder, self.clock)
+        device.prepare()
+        usual_s = _TURNAROUND_S if paced else 0.0
+        return Station(
+            unit=meter.unit,
+            device=device,
+            faults=feeder.faults,
+            clock=self.clock,
+            chance=Random(f"{self._scenario.seed}/{meter.id}"),  # noqa: S311 - noise, no secret
+            turnaround_s=usual_s if meter.turnaround_ms is None else meter.turnaround_ms / 1000,
+            min_gap_s=meter.registers.min_gap_ms / 1000,
+        )
+
+    def _nobody(self, bus: BusSpec) -> Station:
+        chance = Random(f"{self._scenario.seed}/{bus.name}")  # noqa: S311
+        return Station(unit=0, device=Nobody(), faults=self._gateways[bus.name], clock=self.clock, chance=chance)
+
+    def books(self, name: str) -> list[FaultBook]:
+        """Give the faults of a meter by its id, or of all at a bus by its name; raise SimError where there is none."""
+        if name in self.plant.feeders:
+            return [self.plant.feeders[name].faults]
+        if name in self._gateways:
+            at_bus = [self.plant.feeders[meter.id].faults for meter in self._scenario.meters if meter.bus == name]
+            return [self._gateways[name], *at_bus]
+        known = [*self.plant.feeders, *self._gateways]
+        raise SimError(f"{name!r}: no such meter or bus; there are {', '.join(known)}{did_you_mean(name, known)}")
+
+    def add_fault(self, name: str, fault: Fault) -> None:
+        """Let something go wrong with a meter, or with all at a bus."""
+        for book in self.books(name):
+            book.add(fault)
+        self.plant.recount(self.clock.now_s())
+
+    def end_fault(self, name: str, fault: Fault) -> None:
+        """Put it right."""
+        for book in self.books(name):
+            book.end(fault, self.clock.now_s())
+        self.plant.recount(self.clock.now_s())
 
     async def close(self) -> None:
         """Close every bus."""
@@ -30,21 +90,18 @@ class Site:
             await bus.close()
 
 
-async def open_site(scenario: Scenario, clock: Clock) -> Site:
-    """Build the meters and serve them; raise SimError where a profile or an address does not serve."""
-    plant = Plant(scenario)
-    devices = {}
-    for meter in scenario.meters:
-        feeder = plant.feeders[meter.id]
-        feeder.check()
-        device = Device(plant, feeder, clock)
-        device.prepare()
-        devices[meter.id] = device
-    site = Site()
+def _is_paced(bus: BusSpec, real_time: bool) -> bool:
+    return not bus.url.startswith("tcp") and (real_time if bus.paced is None else bus.paced)
+
+
+async def open_site(scenario: Scenario, clock: Clock, real_time: bool = False) -> Site:
+    """Build the meters and serve them; raise SimError where a profile or an address does not serve.
+
+    Where the clock runs with ``real_time``, serial lines take the time that real ones take.
+    """
+    site = Site(scenario, clock)
     try:
-        for bus in scenario.buses:
-            units = {meter.unit: devices[meter.id] for meter in scenario.meters if meter.bus == bus.name}
-            site.add(bus.name, await open_bus(bus.url, units))
+        await site.open(real_time)
     except SimError:
         await site.close()
         raise

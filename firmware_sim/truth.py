@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.chance import Floats
-from firmware_sim.plant import BLOCK, Plant
+from firmware_sim.feeder import BLOCK
+from firmware_sim.plant import Plant
 
 _RECENT_S = 7 * 86400  # a whole week, so that the weekend has its part
 

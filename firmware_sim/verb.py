@@ -128,7 +128,8 @@ async def _serve(args: argparse.Namespace, scenario: "Scenario") -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = _clock(args, scenario.start_s)
-    site = await open_site(scenario, clock)
+    real_time = args.clock is None and (args.speed or 1.0) == 1.0
+    site = await open_site(scenario, clock, real_time)
     try:
         _announce(args, scenario, site.urls, clock.now_s())
         await stop.wait()

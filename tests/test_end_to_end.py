@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from agent.analyse.features.robust import Floats
-from firmware_sim.plant import BLOCK, Plant
+from firmware_sim.feeder import BLOCK
+from firmware_sim.plant import Plant
 from firmware_sim.scenario import read_scenario
 from tests.broker import mosquitto
 from tests.facility import Facility, facility

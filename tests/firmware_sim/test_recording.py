@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from firmware_sim.errors import SimError
-from firmware_sim.plant import BLOCK, Plant
+from firmware_sim.feeder import BLOCK
+from firmware_sim.plant import Plant
 from firmware_sim.scenario import read_scenario
 
 MakePlant = Callable[..., Plant]

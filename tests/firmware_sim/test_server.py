@@ -10,10 +10,12 @@ import pytest
 
 from firmware_sim.device import Device
 from firmware_sim.errors import SimError
+from firmware_sim.frames import crc16
 from firmware_sim.plant import Plant
 from firmware_sim.scenario import Scenario, read_scenario
-from firmware_sim.server import crc16, open_bus
+from firmware_sim.server import open_bus
 from firmware_sim.site import Site, open_site
+from firmware_sim.station import Units
 
 needs_mbpoll = pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (apt install mbpoll)")
 START_S = 1_767_571_200.0  # 2026-01-05
@@ -156,22 +158,9 @@ def device(scenario: Callable[..., Scenario], body: str) -> tuple[Device, FixedC
     return Device(plant, plant.feeders["m1"], clock), clock
 
 
-def test_a_silent_meter_comes_back(scenario: Callable[..., Scenario]) -> None:
-    """Between silent_from and silent_until nothing answers."""
-    meter, clock = device(scenario, 'silent_from = "1h"\nsilent_until = "2h"\n' + LOAD)
-
-    answers = []
-    for hour in (0.5, 1.5, 2.5):
-        clock.time_s = START_S + hour * 3600
-        answers.append(meter.answer(READ_POWER))
-
-    assert answers[0] == answers[2] == bytes.fromhex("04 04") + struct.pack(">f", 1234)
-    assert answers[1] is None
-
-
 def test_a_stuck_meter_repeats_bit_for_bit(scenario: Callable[..., Scenario]) -> None:
-    """Between stuck_from and stuck_until voltage and current stand still; a healthy flat load never does."""
-    meter, clock = device(scenario, 'stuck_from = "1h"\nstuck_until = "2h"\n' + LOAD)
+    """While it is stuck, voltage and current stand still; a healthy flat load never does."""
+    meter, clock = device(scenario, LOAD + '[[meter.fault]]\nkind = "stuck"\nfrom = "1h"\nuntil = "2h"\n')
 
     def block(minute: float) -> bytes | None:
         clock.time_s = START_S + minute * 60
@@ -201,8 +190,8 @@ async def test_a_link_of_somebody_else_stays(tmp_path: Path) -> None:
     left.symlink_to("/dev/pts/999999")
 
     with pytest.raises(SimError, match=r"cannot make the link .*/adapter: File exists"):
-        await open_bus(f"rtu://{adapter}", {})
-    bus = await open_bus(f"rtu://{left}", {})
+        await open_bus(f"rtu://{adapter}", Units([]))
+    bus = await open_bus(f"rtu://{left}", Units([]))
     replaced = left.readlink()
     await bus.close()
 
@@ -214,11 +203,11 @@ async def test_a_link_of_somebody_else_stays(tmp_path: Path) -> None:
 async def test_a_second_simulator_does_not_take_the_link_of_a_living_one(tmp_path: Path) -> None:
     """The first keeps its line, and the second says what is in its way."""
     url = f"rtu://{tmp_path / 'line'}"
-    first = await open_bus(url, {})
+    first = await open_bus(url, Units([]))
     led_to = (tmp_path / "line").readlink()
 
     with pytest.raises(SimError, match="is another simulator running"):
-        await open_bus(url, {})
+        await open_bus(url, Units([]))
 
     assert (tmp_path / "line").readlink() == led_to
     await first.close()
@@ -227,7 +216,7 @@ async def test_a_second_simulator_does_not_take_the_link_of_a_living_one(tmp_pat
 async def test_a_wrong_address_is_not_a_taken_one() -> None:
     """A port that cannot be is wrong input, exit code 2; only what another holds is a failure, 1."""
     with pytest.raises(SimError) as wrong:
-        await open_bus("tcp://127.0.0.1:99999", {})
+        await open_bus("tcp://127.0.0.1:99999", Units([]))
 
     assert wrong.value.exit_code == 2
     assert "another simulator" not in str(wrong.value)

@@ -1,0 +1,156 @@
+"""One metering point: what flows through it, what the meter takes that for, and what it has counted."""
+
+import functools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firmware_sim.chance import Chance, Floats
+from firmware_sim.electrical import Phases, Power, measure, phase_shares, share_out
+from firmware_sim.errors import SimError
+from firmware_sim.faults.base import Reading
+from firmware_sim.faults.book import FaultBook
+from firmware_sim.loads import Load
+from firmware_sim.nameplate import Nameplate
+from firmware_sim.registers import Bytes, RegisterMap
+from firmware_sim.scenario import MeterSpec
+
+if TYPE_CHECKING:
+    from firmware_sim.plant import Plant
+
+BLOCK = 2048  # steps computed at once: a few milliseconds a meter
+_DEMAND_S = 900  # the usual demand interval
+
+
+class Feeder:
+    """One metering point."""
+
+    def __init__(self, plant: "Plant", meter: MeterSpec, faults: FaultBook) -> None:
+        self.meter, self.faults = meter, faults
+        self._plant = plant
+        self._scenario = plant.scenario
+        self.nameplate = Nameplate(meter, plant.scenario.seed, self.rated_w)
+        self.map = RegisterMap(self.nameplate.profile)
+        self._counted: list[dict[str, float]] = [dict.fromkeys(_COUNTERS, 0.0)]  # at the start of each block
+        self.power = functools.lru_cache(maxsize=4)(self._power)
+
+    @functools.cached_property
+    def rated_w(self) -> float:
+        """The largest power to be expected, W."""
+        return self._plant.rated_w(self.meter)
+
+    def _power(self, block: int) -> Power:
+        """Give what flows through the meter over a block: its own loads and those of ``sum_of``."""
+        zero = np.zeros(BLOCK)
+        total = Power(zero, zero, zero)
+        for number, load in enumerate(self.meter.loads):
+            total += _flow(load, self._plant.load_w(self.meter, number, block))
+        for name in self.meter.sum_of:
+            total += self._plant.feeders[name].power(block)
+        return total
+
+    def _phases(self, block: int) -> Phases:
+        """Give what the meter takes for the three phases: the truth, but for wrong wiring and settings."""
+        times_s, seed = self._plant.times_s(block), self._scenario.seed
+        shares = phase_shares(Chance(seed, self.meter.id, "phases"), times_s, self.meter.registers.phases)
+        phases = share_out(self.power(block), self._plant.supply(block), shares, self.rated_w)
+        for fault in self.faults.measuring:
+            on = fault.during(block * BLOCK, BLOCK, self._scenario.step_s)
+            if on.any():
+                phases = phases.where(on, fault.measured(phases, self.nameplate.secondary))
+        return phases
+
+    def _total(self, block: int) -> tuple[Floats, Floats]:
+        """Give the active and reactive power that the meter counts."""
+        if self.faults.measuring:
+            phases = self._phases(block)
+            return phases.active_w.sum(axis=0), phases.reactive_var.sum(axis=0)
+        power = self.power(block)
+        return power.active_w, power.reactive_var
+
+    def _increments(self, block: int) -> dict[str, Floats]:
+        """Give what each step of a block adds to the energy counters; nothing before the start, nothing in gaps."""
+        active_w, reactive_var = self._total(block)
+        counting = self._plant.times_s(block) > self._scenario.start_s
+        hours = np.where(counting, self._scenario.step_s / 3600, 0.0)
+        active, reactive = np.nan_to_num(active_w) * hours, np.nan_to_num(reactive_var) * hours
+        parts = (np.maximum(active, 0), np.maximum(-active, 0), np.maximum(reactive, 0), np.maximum(-reactive, 0))
+        return dict(zip(_COUNTERS, parts, strict=True))
+
+    def count(self, block: int) -> None:
+        """Go on from the start of the last block counted, this one, to that of the next."""
+        ends = self._add(self._increments(block), self._counted[-1])
+        self._counted.append({name: float(values[-1]) for name, values in ends.items()})
+
+    def forget(self, blocks: int) -> None:
+        """Forget what was counted beyond the start of the first so many blocks."""
+        del self._counted[blocks + 1 :]
+
+    def counters(self, block: int) -> dict[str, Floats]:
+        """Give the energy counters at the start of each step of a block: exactly the sum of power before it."""
+        if block < self._plant.first_block:
+            return dict.fromkeys((*_COUNTERS, *_TOTALS), np.zeros(BLOCK))
+        self._plant.count_to(block)
+        at_start = self._counted[block - self._plant.first_block]
+        ends = self._add(self._increments(block), at_start)
+        values = {name: np.concatenate(([at_start[name]], ends[name][:-1])) for name in _COUNTERS}
+        for total, (one, other) in _TOTALS.items():
+            values[total] = values[one] + values[other]
+        return values
+
+    @staticmethod
+    def _add(increments: dict[str, Floats], start: dict[str, float]) -> dict[str, Floats]:
+        return {name: np.cumsum(np.concatenate(([start[name]], parts)))[1:] for name, parts in increments.items()}
+
+    def values(self, block: int) -> dict[str, Floats]:
+        """Give every quantity over a block as the registers say it, in SI units; NaN where a recording has a gap."""
+        phases, power = self._phases(block), self.power(block)
+        values = measure(phases, power.harmonic_va, self._plant.supply(block)) | self.counters(block)
+        values["demand_active_power_w"] = self._demand_w(block)
+        values |= {name: np.full(BLOCK, value) for name, value in self.nameplate.constants.items()}
+        for fault in self.faults.registers:
+            on = fault.during(block * BLOCK, BLOCK, self._scenario.step_s)
+            if on.any():
+                shown = fault.shown(Reading(values, self._counters_at(fault.from_s), self.nameplate.ends))
+                values |= {name: np.where(on, value, values[name]) for name, value in shown.items()}
+        return values
+
+    def _counters_at(self, time_s: float) -> dict[str, float]:
+        block, row = divmod(self._plant.step_of(time_s), BLOCK)
+        return {name: float(values[row]) for name, values in self.counters(block).items()}
+
+    def _demand_w(self, block: int) -> Floats:
+        """Give the mean power of the last 15 minutes."""
+        steps = max(1, int(_DEMAND_S // self._scenario.step_s))
+        both = np.concatenate((self._total(block - 1)[0], self._total(block)[0]))
+        sums = np.cumsum(np.concatenate(([0.0], np.nan_to_num(both))))
+        ends = np.arange(BLOCK, 2 * BLOCK)
+        demand: Floats = (sums[ends] - sums[ends - steps]) / steps
+        return demand
+
+    def rows(self, block: int) -> tuple[Bytes, ...]:
+        """Give the register bytes of each span of the map, one row a step."""
+        return self.map.rows(self.values(block), self.nameplate.factors)
+
+    def check(self) -> None:
+        """Raise SimError where the profile or a fault names what is not modelled."""
+        named = {entry.name for entry in self.nameplate.profile.entries}
+        profile = self.nameplate.profile.name
+        unknown = sorted(named - self.values(self._plant.first_block).keys())
+        if unknown:
+            raise SimError(f"{profile}: the simulator does not model {', '.join(unknown)}")
+
+
+_COUNTERS = (
+    "active_energy_import_wh",
+    "active_energy_export_wh",
+    "reactive_energy_import_varh",
+    "reactive_energy_export_varh",
+)
+_TOTALS = {"active_energy_total_wh": _COUNTERS[:2], "reactive_energy_total_varh": _COUNTERS[2:]}
+
+
+def _flow(load: Load, active_w: Floats) -> Power:
+    apparent = np.abs(active_w) * math.hypot(1.0, load.tan_phi)
+    return Power(active_w, active_w * load.tan_phi, apparent * load.distortion)
