@@ -4,12 +4,12 @@ A series is a list of floats in which NaN means unknown; a load over days is a l
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from agent.analyse.window import WINDOW_QUANTITIES
-from agent.records import Sample
+from agent.records import MeterProfile, Register, Sample
 
 NAN = math.nan
 
@@ -181,3 +181,49 @@ class BatchWindow:
             "active_energy_import_wh": last(self.series["active_energy_import_wh"]),
             "active_energy_export_wh": last(self.series["active_energy_export_wh"]),
         }
+
+
+def partitions(items: Sequence[Register]) -> Iterator[list[list[Register]]]:
+    """Every way to put items into groups, in whatever order they stand."""
+    if not items:
+        yield []
+        return
+    first, rest = items[0], items[1:]
+    for groups in partitions(rest):
+        yield [[first], *groups]
+        for index, group in enumerate(groups):
+            yield [*groups[:index], [first, *group], *groups[index + 1 :]]
+
+
+def addresses_read(group: Sequence[Register], even: bool) -> range:
+    """From the first register of a group to its last one, and to the next even address where that is asked for."""
+    first, end = min(r.address for r in group), max(r.address + r.count for r in group)
+    return range(first - first % 2, end + end % 2) if even else range(first, end)
+
+
+def may_be_read_together(group: Sequence[Register], profile: MeterProfile) -> bool:
+    """One function, no name that is read alone, and no limit broken by any address on the way."""
+    addresses = addresses_read(group, profile.even_blocks)
+    if any(low <= address <= high for low, high in profile.forbidden for address in addresses):
+        return False
+    if len(group) == 1:
+        return True  # a value is never split, however short requests must be
+    together = {r.function for r in group} == {group[0].function} and not {r.name for r in group} & set(profile.single)
+    return together and len(addresses) <= profile.max_registers and not _gap_too_long(group, profile)
+
+
+def _gap_too_long(group: Sequence[Register], profile: MeterProfile) -> bool:
+    sharing = [r for r in profile.registers if r.function == group[0].function and r.name not in profile.single]
+    listed = {address for r in sharing for address in range(r.address, r.address + r.count)}
+    run = longest = 0
+    for address in addresses_read(group, even=False):
+        run = 0 if address in listed else run + 1
+        longest = max(longest, run)
+    return profile.max_gap is not None and longest > profile.max_gap
+
+
+def least_read_s(profile: MeterProfile, wanted: Sequence[Register], cost_s: Callable[[int], float]) -> float:
+    """The least time in which all that can be read is read, over every set of requests there is."""
+    readable = [r for r in wanted if may_be_read_together([r], profile)]
+    ways = (way for way in partitions(readable) if all(may_be_read_together(group, profile) for group in way))
+    return min(sum(cost_s(len(addresses_read(group, profile.even_blocks))) for group in way) for way in ways)
