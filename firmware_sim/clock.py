@@ -36,6 +36,17 @@ class PacedClock:
         return self._start_s + (time.monotonic() - self._begun_s) * self._speed
 
 
+class StillClock:
+    """A time that moves only when its owner says so."""
+
+    def __init__(self, time_s: float) -> None:
+        self.time_s = time_s
+
+    def now_s(self) -> float:
+        """Give UTC seconds since 1970."""
+        return self.time_s
+
+
 class FollowedClock:
     """The time that another process drives: one little-endian float64 in a file. ``start_s`` until the file is there.
 

@@ -9,8 +9,9 @@ import numpy as np
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.electrical import Phases, Power, measure, phase_shares, share_out
 from firmware_sim.errors import SimError
-from firmware_sim.faults.base import Reading
+from firmware_sim.faults.base import Fault, Reading, RegisterFault
 from firmware_sim.faults.book import FaultBook
+from firmware_sim.fields import did_you_mean
 from firmware_sim.loads import Load
 from firmware_sim.nameplate import Nameplate
 from firmware_sim.registers import Bytes, RegisterMap
@@ -134,12 +135,23 @@ class Feeder:
         return self.map.rows(self.values(block), self.nameplate.factors)
 
     def check(self) -> None:
-        """Raise SimError where the profile or a fault names what is not modelled."""
-        named = {entry.name for entry in self.nameplate.profile.entries}
-        profile = self.nameplate.profile.name
-        unknown = sorted(named - self.values(self._plant.first_block).keys())
+        """Raise SimError where the profile names what is not modelled, or a fault what the meter does not have."""
+        profile = self.nameplate.profile
+        unknown = sorted({entry.name for entry in profile.entries} - self.values(self._plant.first_block).keys())
         if unknown:
-            raise SimError(f"{profile}: the simulator does not model {', '.join(unknown)}")
+            raise SimError(f"{profile.name}: the simulator does not model {', '.join(unknown)}")
+        for fault in self.faults.registers:
+            self.check_fault(fault)
+
+    def check_fault(self, fault: Fault) -> None:
+        """Raise SimError where a fault names what the meter does not have."""
+        known = [entry.name for entry in self.nameplate.profile.entries]
+        for name in fault.quantities if isinstance(fault, RegisterFault) else ():
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise SimError(
+                    f"meter {self.meter.id}: {self.nameplate.profile.name} has no register of {name!r}{hint}"
+                )
 
 
 _COUNTERS = (

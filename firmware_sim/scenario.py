@@ -105,18 +105,24 @@ def read_scenario(file: Path, now_s: float, begins_s: float | None = None) -> Sc
     Without ``start`` the scenario begins on the Monday of the week in which ``now_s`` lies, 00:00 UTC.
     ``begins_s`` is where its time begins to run, if not at its start.
     """
-    document = _document(file)
+    return scenario_of(_document(file), str(file), file.parent, now_s, begins_s)
+
+
+def scenario_of(
+    document: dict[str, Any], source: str, folder: Path, now_s: float, begins_s: float | None = None
+) -> Scenario:
+    """Make a scenario of a document that came from ``source``; paths in it are relative to ``folder``."""
     tables = ("scenario", "bus", "meter")
     complaints = [f"{key}: unknown key{did_you_mean(key, tables)}" for key in document if key not in tables]
     head = document.get("scenario", {})
     start_s = _start_s(head, now_s, complaints)
-    context = Context(start_s, file.parent, start_s if begins_s is None else begins_s)
+    context = Context(start_s, folder, start_s if begins_s is None else begins_s)
     values = read_table(head, Scenario, "scenario", context, complaints, skip=("start",))
     buses = tuple(_buses(document.get("bus"), context, complaints))
     meters = tuple(_meters(document.get("meter"), values.get("step_s", 1.0), context, complaints))
     complaints += _contradictions(buses, meters, document)
     if complaints:
-        raise SimError(f"{file}: {complaint}" for complaint in complaints)
+        raise SimError(f"{source}: {complaint}" for complaint in complaints)
     return Scenario(**values, start_s=context.start_s, buses=buses, meters=meters)
 
 

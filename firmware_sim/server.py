@@ -24,14 +24,22 @@ _READ_SIZE = 4096
 
 
 class _Connection(asyncio.Protocol):
-    """A TCP client; ``deaf`` is one that gets no answer any more."""
+    """A TCP client, one of ``present``; ``deaf`` is one that gets no answer any more."""
 
-    def __init__(self) -> None:
-        self._deaf = False
+    def __init__(self, present: set["_Connection"]) -> None:
+        self._present, self._deaf = present, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._present.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._present.discard(self)
+
+    def hang_up(self) -> None:
+        """Drop the client."""
+        self._transport.abort()
 
     def end(self, end: End) -> None:
         """Do with the connection what a fault does."""
@@ -48,8 +56,8 @@ class _Connection(asyncio.Protocol):
 class _TcpConnection(_Connection):
     """A client of Modbus TCP: answers go out as soon as each is ready."""
 
-    def __init__(self, units: Units) -> None:
-        super().__init__()
+    def __init__(self, present: set[_Connection], units: Units) -> None:
+        super().__init__(present)
         self._units, self._reader = units, TcpReader()
 
     def data_received(self, data: bytes) -> None:
@@ -72,8 +80,8 @@ class _TcpConnection(_Connection):
 class _RtuConnection(_Connection):
     """A client of a transparent gateway."""
 
-    def __init__(self, line: SerialLine) -> None:
-        super().__init__()
+    def __init__(self, present: set[_Connection], line: SerialLine) -> None:
+        super().__init__(present)
         self._line = line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,16 +103,16 @@ class Bus(Protocol):
 
 
 class TcpBus:
-    """A listening socket."""
+    """A listening socket and its clients."""
 
-    def __init__(self, url: str, server: asyncio.Server) -> None:
-        self.url, self._server = url, server
+    def __init__(self, url: str, server: asyncio.Server, present: set[_Connection]) -> None:
+        self.url, self._server, self._present = url, server, present
 
     async def close(self) -> None:
         """Stop listening and drop the clients."""
         self._server.close()
-        if hasattr(self._server, "close_clients"):  # Python 3.13; before, the clients end with the process
-            self._server.close_clients()
+        for connection in tuple(self._present):
+            connection.hang_up()
 
 
 class PtyBus:
@@ -165,19 +173,20 @@ async def open_bus(url: str, units: Units, paced: bool = False) -> Bus:
     """
     scheme, _, rest = url.partition("://")
     if scheme == "tcp":
-        return await _listen(url, lambda: _TcpConnection(units))
+        return await _listen(url, lambda present: _TcpConnection(present, units))
     line = SerialLine(units, speed_of(url) if paced else None)
     if scheme == "rtu":
         return PtyBus(url, Path(rest.partition("?")[0]), line)
-    return await _listen(url, lambda: _RtuConnection(line))
+    return await _listen(url, lambda present: _RtuConnection(present, line))
 
 
-async def _listen(url: str, connection: Callable[[], _Connection]) -> Bus:
-    parts = urlsplit(url)
+async def _listen(url: str, connection: Callable[[set[_Connection]], _Connection]) -> Bus:
+    parts, loop = urlsplit(url), asyncio.get_running_loop()
+    present: set[_Connection] = set()
     try:
-        server = await asyncio.get_running_loop().create_server(connection, parts.hostname, parts.port or 0)
+        server = await loop.create_server(lambda: connection(present), parts.hostname, parts.port or 0)
     except (OSError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _refusal(error, f"{url}: cannot listen: {reason}; port 0 takes any") from None
     port = server.sockets[0].getsockname()[1]
-    return TcpBus(f"{parts.scheme}://{parts.hostname}:{port}", server)
+    return TcpBus(f"{parts.scheme}://{parts.hostname}:{port}", server, present)

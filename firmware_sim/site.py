@@ -1,5 +1,6 @@
 """All meters of a scenario, answering on their buses, and what goes wrong with them."""
 
+from collections.abc import Mapping
 from random import Random
 
 from firmware_sim.clock import Clock
@@ -7,6 +8,8 @@ from firmware_sim.device import Device
 from firmware_sim.errors import SimError
 from firmware_sim.faults.base import Fault
 from firmware_sim.faults.book import FaultBook
+from firmware_sim.faults.making import new_fault
+from firmware_sim.feeder import BLOCK
 from firmware_sim.fields import did_you_mean
 from firmware_sim.plant import Plant
 from firmware_sim.scenario import BusSpec, MeterSpec, Scenario
@@ -61,7 +64,40 @@ class Site:
         chance = Random(f"{self._scenario.seed}/{bus.name}")  # noqa: S311
         return Station(unit=0, device=Nobody(), faults=self._gateways[bus.name], clock=self.clock, chance=chance)
 
-    def books(self, name: str) -> list[FaultBook]:
+    def start_fault(self, name: str, kind: str, keys: Mapping[str, object]) -> Fault:
+        """Let something go wrong from now on with a meter, or with all at a bus; raise SimError where it cannot."""
+        fault = new_fault(kind, keys, self.clock.now_s())
+        feeders = [feeder for feeder in self.plant.feeders.values() if name in (feeder.meter.id, feeder.meter.bus)]
+        for feeder in feeders:
+            feeder.check_fault(fault)
+        for book in self._books(name):
+            book.add(fault)
+        self.plant.recount(self.clock.now_s())
+        return fault
+
+    def end_fault(self, name: str, fault: Fault | None = None) -> None:
+        """Put one thing right, or all."""
+        now_s = self.clock.now_s()
+        for book in self._books(name):
+            for each in book.on(now_s):
+                if fault in (None, each):
+                    book.end(each, now_s)
+        self.plant.recount(now_s)
+
+    def faults(self) -> dict[str, tuple[Fault, ...]]:
+        """Give what is wrong now, by meter and bus."""
+        now_s = self.clock.now_s()
+        books = {id_: feeder.faults for id_, feeder in self.plant.feeders.items()} | self._gateways
+        return {name: book.on(now_s) for name, book in books.items() if book.on(now_s)}
+
+    def values(self, meter: str) -> dict[str, float]:
+        """Give what the registers of a meter say now, in SI units by quantity."""
+        feeder = self.plant.feeders[meter]
+        block, row = divmod(self.plant.step_of(self.clock.now_s()), BLOCK)
+        values = feeder.values(block)
+        return {entry.name: float(values[entry.name][row]) for entry in feeder.nameplate.profile.entries}
+
+    def _books(self, name: str) -> list[FaultBook]:
         """Give the faults of a meter by its id, or of all at a bus by its name; raise SimError where there is none."""
         if name in self.plant.feeders:
             return [self.plant.feeders[name].faults]
@@ -70,18 +106,6 @@ class Site:
             return [self._gateways[name], *at_bus]
         known = [*self.plant.feeders, *self._gateways]
         raise SimError(f"{name!r}: no such meter or bus; there are {', '.join(known)}{did_you_mean(name, known)}")
-
-    def add_fault(self, name: str, fault: Fault) -> None:
-        """Let something go wrong with a meter, or with all at a bus."""
-        for book in self.books(name):
-            book.add(fault)
-        self.plant.recount(self.clock.now_s())
-
-    def end_fault(self, name: str, fault: Fault) -> None:
-        """Put it right."""
-        for book in self.books(name):
-            book.end(fault, self.clock.now_s())
-        self.plant.recount(self.clock.now_s())
 
     async def close(self) -> None:
         """Close every bus."""

@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     clock.add_argument("--clock", metavar="FILE", type=Path, help="follow the time that an agent drives in FILE")
     clock.add_argument("--speed", metavar="N", type=positive, help="a time of its own, N times as fast as the real one")
     parser.add_argument("--start", metavar="ISO", type=_iso, help="begin here, not at the scenario's start; own time")
+    parser.add_argument("--control", metavar="PATH", type=Path, help="take orders for faults on a UNIX socket there")
     parser.add_argument("--json", action="store_true", help="one JSON object on one line, once the meters answer")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--truth", metavar="UNTIL", type=_iso, help="print what is truly so until then, and end")
@@ -122,6 +123,7 @@ def _clock(args: argparse.Namespace, start_s: float) -> Clock:
 
 
 async def _serve(args: argparse.Namespace, scenario: "Scenario") -> None:
+    from firmware_sim.control import open_control
     from firmware_sim.site import open_site
 
     stop = asyncio.Event()
@@ -131,8 +133,11 @@ async def _serve(args: argparse.Namespace, scenario: "Scenario") -> None:
     real_time = args.clock is None and (args.speed or 1.0) == 1.0
     site = await open_site(scenario, clock, real_time)
     try:
+        control = await open_control(site, args.control) if args.control else None
         _announce(args, scenario, site.urls, clock.now_s())
         await stop.wait()
+        if control is not None:
+            await control.close()
     finally:
         await site.close()
 

@@ -75,7 +75,9 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterFault(Fault):
-    """Changes what the registers say of a quantity, in SI units."""
+    """Changes what the registers say, in SI units; ``quantities`` are those that the scenario names."""
+
+    quantities: tuple[str, ...] = ()
 
     def shown(self, reading: Reading) -> Mapping[str, Floats | float]:
         """Give the quantities that it changes."""
