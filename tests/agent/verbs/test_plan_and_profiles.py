@@ -86,3 +86,25 @@ def test_a_profile_of_ones_own_is_checked(tmp_path: Path, capsys: pytest.Capture
 
     told = capsys.readouterr().err
     assert 'registers.activ_power_w: no quantity of the vocabulary, did you mean "active_power_w"?' in told
+
+
+def test_a_note_is_no_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A profile with a question is sound: the question stands at its line, and the exit code is 0."""
+    path = tmp_path / "mine.toml"
+    path.write_text((ROOT / "configs/meters/eastron_sdm72d_m.toml").read_text() + "[parameters]\nx = { address = 0 }\n")
+
+    code = main(["profiles", "check", str(path)])
+
+    assert code == 0
+    assert "note: parameters.x: no entry refers to it" in capsys.readouterr().out
+
+
+def test_a_word_finds_its_profiles(capsys: pytest.CaptureFixture[str]) -> None:
+    """By name, maker or model, in any case; none is wrong input."""
+    assert main(["profiles", "list", "CARLO"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert all("carlo_gavazzi" in line for line in told[1:-1])
+    assert told[-1].endswith("profiles of 1 maker")
+
+    assert main(["profiles", "list", "acme"]) == 2
+    assert 'no profile has "acme"' in capsys.readouterr().err
