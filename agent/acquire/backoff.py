@@ -14,19 +14,19 @@ class Backoff:
         self.failures = 0
         self._period_s = period_s
         self._random = random
-        self.since_s = self._until_s = float("-inf")
+        self.since_s = self.until_s = float("-inf")
 
     def waits(self, time_s: float) -> bool:
         """Tell whether the wait is still on; a clock that was set back ends it."""
-        return self.since_s <= time_s < self._until_s
+        return self.since_s <= time_s < self.until_s
 
     def failed(self, time_s: float) -> None:
         """Note a failure and begin the next wait."""
         self.failures += 1
         wait_s = min(_LONGEST_S, self._period_s * 2.0 ** min(self.failures, _MOST_DOUBLINGS))
-        self.since_s, self._until_s = time_s, time_s + wait_s * (1.0 - _JITTER * self._random.random())
+        self.since_s, self.until_s = time_s, time_s + wait_s * (1.0 - _JITTER * self._random.random())
 
     def succeeded(self) -> None:
         """Note an answer: no wait is on."""
         self.failures = 0
-        self.since_s = self._until_s = float("-inf")
+        self.since_s = self.until_s = float("-inf")

@@ -1,42 +1,52 @@
 """From configuration to a poller: profiles become plans, URLs become buses."""
 
-from collections.abc import Collection
 from random import Random
 
 from agent.acquire.bus import open_bus
 from agent.acquire.codec import with_transformers
+from agent.acquire.learned import NOTHING, Learned
+from agent.acquire.learned_book import LearnedBook
 from agent.acquire.line import Line, line_of
-from agent.acquire.plan import plan
-from agent.acquire.polled_meter import MeterPlan
+from agent.acquire.polled_meter import MeterPlan, OnLesson
 from agent.acquire.poller import BusPlan, Poller
 from agent.acquire.profile import find_profile
-from agent.config import BusConfig, GatewayConfig
-from agent.records import MeterProfile, ReadRequest, Tier
+from agent.config import GatewayConfig, MeterConfig
+from agent.records import MeterProfile
+
+LEARNED_FILE = "learned.json"
 
 
-def make_poller(config: GatewayConfig, random: Random) -> Poller:
-    """Make the poller of a gateway; nothing is connected before the first poll. Raises InputError."""
+def make_poller(config: GatewayConfig, random: Random, on_lesson: OnLesson = lambda meter, learned: None) -> Poller:
+    """Make the poller of a gateway; nothing is connected before the first poll. Raises InputError.
+
+    What the plans learned before is read from the state folder, and what they learn is kept there.
+    """
     profiles = {meter.profile: find_profile(meter.profile) for meter in config.meters}
-    buses = [_bus_plan(bus, config, profiles) for bus in config.buses]
-    return Poller(buses, period_s=config.poll.period_s, slow_period_s=config.poll.slow_period_s, random=random)
+    urls = {bus.name: bus.url for bus in config.buses}
+    keys = {meter.id: (urls[meter.bus], meter.unit, profiles[meter.profile].digest) for meter in config.meters}
+    book = LearnedBook(config.state_dir / LEARNED_FILE)
 
+    def plan_of(meter: MeterConfig) -> MeterPlan:
+        profile = with_transformers(profiles[meter.profile], meter.ct_ratio, meter.vt_ratio)
+        return meter_plan(meter.id, meter.unit, profile, line_of(urls[meter.bus]), book.get(*keys[meter.id]))
 
-def meter_plan(meter: str, unit: int, profile: MeterProfile, line: Line) -> MeterPlan:
-    """Plan one meter for any set of tiers."""
+    def keep(meter: str, learned: Learned) -> None:
+        book.put(*keys[meter], learned)
+        on_lesson(meter, learned)
 
-    def requests(tiers: Collection[Tier]) -> tuple[ReadRequest, ...]:
-        return plan(profile, unit, tiers, line)
-
-    return MeterPlan(id=meter, requests=requests)
-
-
-def _bus_plan(bus: BusConfig, config: GatewayConfig, profiles: dict[str, MeterProfile]) -> BusPlan:
-    line = line_of(bus.url)
-    meters = tuple(
-        meter_plan(
-            meter.id, meter.unit, with_transformers(profiles[meter.profile], meter.ct_ratio, meter.vt_ratio), line
+    buses = [
+        BusPlan(
+            name=bus.name,
+            bus=open_bus(bus.url, bus.timeout_s),
+            retries=bus.retries,
+            meters=tuple(plan_of(meter) for meter in config.meters if meter.bus == bus.name),
         )
-        for meter in config.meters
-        if meter.bus == bus.name
-    )
-    return BusPlan(name=bus.name, bus=open_bus(bus.url, bus.timeout_s), retries=bus.retries, meters=meters)
+        for bus in config.buses
+    ]
+    poll = config.poll
+    return Poller(buses, period_s=poll.period_s, slow_period_s=poll.slow_period_s, random=random, on_lesson=keep)
+
+
+def meter_plan(meter: str, unit: int, profile: MeterProfile, line: Line, learned: Learned = NOTHING) -> MeterPlan:
+    """Plan one meter."""
+    return MeterPlan(id=meter, unit=unit, profile=profile, line=line, learned=learned)

@@ -1,164 +1,291 @@
-"""One meter under the poller: which tiers are due, what its answers gave, when to leave it alone."""
+"""One meter under the poller: what to ask it on a tick, what its answers gave, when to leave it alone."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from agent.acquire.backoff import Backoff
 from agent.acquire.bus import Bus
 from agent.acquire.codec import decode_poll, referred
+from agent.acquire.learned import NOTHING, Learned
+from agent.acquire.learner import Learner, Requests
+from agent.acquire.line import Line
+from agent.acquire.plan import bus_s
 from agent.acquire.poll_statistics import Tally
-from agent.errors import BusDownError, BusError, BusReason
-from agent.records import ReadRequest, Sample, Tier
+from agent.acquire.schedule import Schedule
+from agent.acquire.sunspec import Locator
+from agent.acquire.visit import Visit
+from agent.errors import BusError, BusReason
+from agent.records import MeterProfile, ReadRequest, Sample, Tier
 
-_IDENTITY_PERIOD_S = 3600.0  # a meter that was swapped is noticed within the hour
-_MISSED_S = 60.0  # a tier without an answer takes the powers of its poll with it: that may cost one a minute
 _POWER = "active_power_w"  # what a sample is for: with it the status is ok
 _RANGE = "range"  # status of a sample whose active power was read and is impossible
+_IDENTITY = ("serial_number", "model_code")  # another value is another meter
+_LESSONS = (2, 3)  # exceptions that may be meant for a part of the block only: illegal address, illegal value
+_AWAY = 3  # silent polls in a row: what answers then may be another device
+_HEADERS = 8  # of SunSpec models a tick: most devices are walked through in one, and the bus has others to serve
+_SILENCES = 2  # a piece of a search stays unanswered for certain after two: one may be noise
 
-_RETRIED = frozenset({BusReason.GARBAGE, BusReason.DISCONNECTED})  # noise and a connection that idled out pass at once
-_ANSWERS = frozenset({BusReason.EXCEPTION, BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION})  # the meter is there
-_GATEWAY_CODES = (10, 11)  # exceptions of a gateway whose meter is silent
-_REFUSALS = (1, 2, 3)  # exceptions that will be the same next time: illegal function, address, value
-
-Requests = Callable[[Collection[Tier]], tuple[ReadRequest, ...]]
+OnLesson = Callable[[str, Learned], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterPlan:
-    """A meter to poll: ``requests`` plans the reads for given tiers."""
+    """A meter to poll: its profile, the line it is on, and what was learned of it before."""
 
     id: str
-    requests: Requests
+    unit: int
+    profile: MeterProfile
+    line: Line
+    learned: Learned = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work beside the fast tier: by when it should be done, how long it takes on the wire, and what does it."""
+
+    deadline_s: float
+    wire_s: float
+    run: Callable[[], Awaitable[None]]
 
 
 class PolledMeter:
-    """A meter and what is known of it."""
+    """A meter and what is known of it. A tick is a visit: it begins, does its jobs, and ends with a sample.
 
-    def __init__(self, plan: MeterPlan, slow_period_s: float, retries: int, backoff: Backoff) -> None:
-        self.id = plan.id
-        self.backoff = backoff
+    ``on_lesson`` is told what was learned of the meter, and when that is forgotten.
+    """
+
+    def __init__(
+        self,
+        plan: MeterPlan,
+        schedule: Schedule,
+        *,
+        retries: int,
+        new_backoff: Callable[[], Backoff],
+        on_lesson: OnLesson,
+    ) -> None:
+        self.id, self.unit = plan.id, plan.unit
+        self.backoff = new_backoff()
         self.tally = Tally()
-        self.bus_down = False
-        self._plan = plan.requests
+        self._plan = plan
+        self._schedule = schedule
         self._retries = retries
-        self._period_s = {Tier.SLOW: slow_period_s, Tier.IDENTITY: _IDENTITY_PERIOD_S}
-        self._read_s: dict[Tier, float] = {}  # the tick at which a tier was last read in full
-        self._missed_s: dict[Tier, float] = {}  # the tick at which a tier was last asked for in vain
-        self._planned: dict[frozenset[Tier], tuple[ReadRequest, ...]] = {}
+        self._new_backoff = new_backoff
+        self._on_lesson = on_lesson
+        profile = plan.profile
+        self._learner = Learner(profile, plan.unit, plan.line, plan.learned)
+        self._locator = Locator(profile, plan.unit, plan.line, new_backoff()) if profile.sunspec else None
+        self._names = {tier: dict.fromkeys(_names(profile, tier), math.nan) for tier in Tier}
+        self._own = frozenset(register.name for register in profile.registers if register.parameter)
+        self._referred = referred(profile.registers)
         self._parameters: dict[str, float] = {}
-        self._referred = referred(register for request in plan.requests(tuple(Tier)) for register in request.registers)
+        self._identity = dict(plan.learned.identity)
+        self._cold: dict[ReadRequest, Backoff] = {}  # blocks without an answer, while others of the meter have one
+        self._piece_silences = 0
+        self._knocks = 0
+        self._visit: Visit
+
+    @property
+    def learned(self) -> Learned:
+        """What was learned of it."""
+        return self._learner.learned
+
+    @property
+    def bus_down(self) -> bool:
+        """Whether the bus could not be opened on this visit."""
+        return self._visit.bus_down
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be asked on this visit: the meter, or the bus, did not answer."""
+        return self._visit.over
 
     def skip(self, tick_s: float, status: str) -> Sample:
         """Give the sample of a tick at which the meter was not asked."""
-        return Sample(self.id, tick_s, status, _nothing(self._requests(frozenset({Tier.FAST}))))
+        return Sample(self.id, tick_s, status, self._names[Tier.FAST].copy())
 
-    async def poll(self, bus: Bus, tick_s: float) -> Sample:
-        """Read the tiers that are due, one request after the other; a block that fails leaves the others.
+    async def begin(self, bus: Bus, tick_s: float, spare_s: Callable[[], float]) -> None:
+        """Begin the visit of a tick: read the fast tier. A meter that was silent is asked one thing first.
 
-        The status is ``range`` where the active power was read and is impossible, ``ok`` where it
-        was read (or nothing failed), else the reason of the first failure.
+        ``spare_s`` tells how many seconds of the tick are left.
         """
-        tiers = self._due(tick_s)
-        requests = self._requests(tiers)
+        failures = self.backoff.failures
+        self._visit = Visit(bus, tick_s, self.tally, 0 if failures else self._retries, spare_s)
+        self._asked = [Tier.FAST]
+        self._piece: ReadRequest | None = None
         self.tally.polls += 1
-        answers, errors = await self._ask(bus, requests)
-        self._settle(tick_s, tiers, requests, answers, errors)
-        values, out_of_range = self._decode(requests, answers)
+        if failures >= _AWAY and self._locator is not None:
+            self._locator.away()
+        if failures and not await self._knock():
+            return
+        if failures >= _AWAY:
+            self._schedule.forget()
+        if self._locator is None or self._locator.base is not None:
+            await self._ask_all(self._learner.requests(Tier.FAST))
+
+    def jobs(self) -> list[Job]:
+        """Give what else is due on this visit; nothing is the rule."""
+        visit, found = self._visit, []
+        if visit.over:
+            return []
+        if self._locator is not None and self._locator.base is None:
+            header = self._locator.request(visit.tick_s)
+            return [Job(visit.tick_s, header.wire_s, self._locate)] if header else []
+        for deadline_s, tier in self._schedule.due(visit.tick_s):
+            requests = self._learner.requests(tier)
+            if not self._cold or not any(map(self._is_cold, requests)):
+                found.append(Job(deadline_s, bus_s(requests, self._plan.line), partial(self._read_tier, tier)))
+        piece = self._learner.piece
+        if piece is not None and not self._is_cold(piece):
+            found.append(Job(math.inf, piece.wire_s, partial(self._try, piece)))
+        return found
+
+    def sample(self) -> Sample:
+        """End the visit: draw the conclusions and give the values.
+
+        The status is ``range`` where the active power was read and is impossible, ``ok`` where it was
+        read (or nothing failed), else the reason of the first failure.
+        """
+        visit = self._visit
+        values, out_of_range = self._decode(visit)
         self.tally.out_of_range += len(out_of_range)
-        power_read = any(_carries(requests[index], _POWER) for index in answers)
-        first_error = next(iter(errors.values()), None)
+        self._settle(visit)
+        if Tier.IDENTITY in self._asked:
+            self._recognise(values, visit.tick_s)
         if _POWER in out_of_range:
             status = _RANGE
         else:
-            status = "ok" if first_error is None or power_read else first_error.reason.value
-        return Sample(self.id, tick_s, status, _nothing(requests) | values)
+            status = "ok" if visit.error is None or _POWER in values else visit.error.reason.value
+        for tier in self._asked:
+            if not self._names[tier].keys() <= values.keys():
+                values = self._names[tier] | values
+        return Sample(self.id, visit.tick_s, status, values)
 
-    def _due(self, tick_s: float) -> frozenset[Tier]:
-        """Give the tiers to read: a slow one in each of its periods once, and each minute until it succeeds."""
-        late = (
-            tier
-            for tier, period_s in self._period_s.items()
-            if tier not in self._read_s or self._read_s[tier] // period_s != tick_s // period_s
-        )
-        missed = {tier for tier, missed_s in self._missed_s.items() if missed_s <= tick_s < missed_s + _MISSED_S}
-        return frozenset({Tier.FAST, *late} - missed)
+    async def _knock(self) -> bool:
+        """Ask one thing, another one each time, since a meter may be deaf to some; tell whether it is there."""
+        if self._locator is not None and self._locator.base is None:
+            await self._locate_step()
+        else:
+            knocks = self._learner.knocks()
+            await self._visit.ask(knocks[self._knocks % len(knocks)])
+            self._knocks += 1
+        return self._visit.heard
 
-    def _requests(self, tiers: frozenset[Tier]) -> tuple[ReadRequest, ...]:
-        if tiers not in self._planned:
-            self._planned[tiers] = self._plan(tiers)
-        return self._planned[tiers]
+    async def _ask_all(self, requests: Requests) -> bool:
+        """Ask block after block until one is not answered; tell whether each was answered or refused."""
+        complete = True
+        for request in requests:
+            if self._visit.over:
+                return False
+            cold = bool(self._cold) and self._is_cold(request)
+            complete = not cold and await self._visit.ask(request) and complete
+        return complete
 
-    async def _ask(
-        self, bus: Bus, requests: tuple[ReadRequest, ...]
-    ) -> tuple[dict[int, tuple[int, ...]], dict[int, BusError]]:
-        """Give words and errors by the index of the request; after a silence the rest is not asked."""
-        answers: dict[int, tuple[int, ...]] = {}
-        errors: dict[int, BusError] = {}
-        for index, request in enumerate(requests):
-            try:
-                answers[index] = await self._read(bus, request, self._retries)
-            except BusError as error:
-                errors[index] = error
-                if not _is_answer(error):
-                    break
-        return answers, errors
+    async def _read_tier(self, tier: Tier) -> None:
+        if self._visit.over:
+            return
+        self._asked.append(tier)
+        if await self._ask_all(self._learner.requests(tier)):
+            self._schedule.read(tier, self._visit.tick_s)
 
-    async def _read(self, bus: Bus, request: ReadRequest, retries: int) -> tuple[int, ...]:
-        """Read once, and again at once where noise may have spoilt it. Raises BusError."""
-        try:
-            return await bus.read(request)
-        except BusError as error:
-            self.tally.failed(error)
-            if not retries or error.reason not in _RETRIED or isinstance(error, BusDownError):
-                raise
-        return await self._read(bus, request, retries - 1)
+    async def _try(self, piece: ReadRequest) -> None:
+        """Ask what the search wants to know."""
+        if not self._visit.over:
+            self._piece = piece
+            await self._visit.ask(piece)
 
-    def _settle(
-        self,
-        tick_s: float,
-        tiers: frozenset[Tier],
-        requests: tuple[ReadRequest, ...],
-        answers: Collection[int],
-        errors: Mapping[int, BusError],
-    ) -> None:
-        """Note which tiers are read and whether the meter is there."""
-        refused = {index for index, error in errors.items() if error.code in _REFUSALS}
-        open_tiers = {
-            register.tier
-            for index, request in enumerate(requests)
-            if index not in answers and index not in refused
-            for register in request.registers
-        }
-        self._read_s |= dict.fromkeys(tiers - open_tiers, tick_s)
-        self.bus_down = any(isinstance(error, BusDownError) for error in errors.values())
-        if not self.bus_down:
-            missed = {register.tier for index in errors.keys() - refused for register in requests[index].registers}
-            self._missed_s |= dict.fromkeys(missed - {Tier.FAST}, tick_s)
-        if answers or any(map(_is_answer, errors.values())):
-            self.backoff.succeeded()
-        elif errors and not self.bus_down:
-            self.backoff.failed(tick_s)
+    async def _locate(self) -> None:
+        """Walk towards the SunSpec model; once there, read the fast tier."""
+        assert self._locator is not None
+        for _ in range(_HEADERS):
+            if not await self._locate_step():
+                break
+        if self._locator.base is not None:
+            self._learner.move(self._locator.base)
+            await self._ask_all(self._learner.requests(Tier.FAST))
 
-    def _decode(
-        self, requests: tuple[ReadRequest, ...], answers: Mapping[int, tuple[int, ...]]
-    ) -> tuple[dict[str, float], list[str]]:
-        """Decode what was read; name what is impossible."""
-        decoded = decode_poll(tuple(requests[index] for index in answers), answers.values(), self._parameters)
+    async def _locate_step(self) -> bool:
+        """Ask for one header; tell whether there is another one to ask for."""
+        assert self._locator is not None
+        visit, locator = self._visit, self._locator
+        header = locator.request(visit.tick_s)
+        if header is None or visit.over or not await visit.ask(header):
+            return False
+        visit.refused.pop(header, None)
+        locator.answered(visit.answers.pop(header, ()), visit.tick_s)
+        if locator.base is None and locator.request(visit.tick_s) is None:
+            text = f"no SunSpec model {' or '.join(map(str, self._plan.profile.sunspec))} at 40000, 50000 or 0"
+            visit.error = BusError(BusReason.EXCEPTION, f"{text}; check the unit id and the profile")
+            self.tally.failed(visit.error)
+        return locator.base is None
+
+    def _decode(self, visit: Visit) -> tuple[dict[str, float], tuple[str, ...]]:
+        if not visit.answers:
+            return {}, ()
+        decoded = decode_poll(tuple(visit.answers), visit.answers.values(), self._parameters)
         values = decoded.values
-        self._parameters |= {name: values[name] for name in self._referred & values.keys()}
-        own = {register.name for request in requests for register in request.registers if register.parameter}
-        return {name: value for name, value in values.items() if name not in own}, list(decoded.out_of_range)
+        if self._referred:
+            self._parameters |= {name: values[name] for name in self._referred & values.keys()}
+        if self._own:
+            values = {name: value for name, value in values.items() if name not in self._own}
+        return values, decoded.out_of_range
+
+    def _settle(self, visit: Visit) -> None:
+        """Note whether the meter is there, which blocks are to be left alone, and what that teaches."""
+        if visit.heard:
+            self.backoff.succeeded()
+        elif visit.unanswered is not None:
+            self.backoff.failed(visit.tick_s)
+            return
+        if self._learner.watches or self._cold:
+            for request in visit.answers:
+                self._learner.answered(request)
+                self._cold.pop(request, None)
+        if visit.unanswered is not None:
+            self._cold.setdefault(visit.unanswered, self._new_backoff()).failed(visit.tick_s)
+        if visit.error is not None or self._piece is not None:
+            self._learn(visit)
+
+    def _learn(self, visit: Visit) -> None:
+        """Give the learner what was refused or not answered by a meter that is there."""
+        if self._piece is not None:
+            self._settle_piece(self._piece, visit)
+        for request, code in visit.refused.items():
+            if code in _LESSONS and request is not self._piece and not (self._locator and self._locator.doubt()):
+                self._learner.refused(request)
+        if visit.unanswered is not None and visit.unanswered is not self._piece:
+            self._learner.silent(visit.unanswered)
+        if self._learner.found:
+            self._learner.conclude(visit.tick_s, self._identity)
+            self._cold.clear()
+            self._on_lesson(self.id, self._learner.learned)
+
+    def _settle_piece(self, piece: ReadRequest, visit: Visit) -> None:
+        """Tell the search whether its piece was answered, as soon as that is certain."""
+        self._piece_silences += visit.unanswered is piece
+        if piece in visit.answers or piece in visit.refused or self._piece_silences >= _SILENCES:
+            self._piece_silences = 0
+            self._learner.tell_piece(piece in visit.answers)
+
+    def _recognise(self, values: dict[str, float], tick_s: float) -> None:
+        """Notice another meter by its identity: nothing that was learned holds for it. A week's lesson is over too."""
+        now = {name: values[name] for name in _IDENTITY if not math.isnan(values.get(name, math.nan))}
+        exchanged = any(self._identity.get(name, value) != value for name, value in now.items())
+        self._identity |= now
+        if exchanged:
+            self._schedule.forget()
+            self._parameters.clear()
+            if self._locator is not None:
+                self._locator.away()
+        if not self.learned.empty and (exchanged or not self.learned.holds(tick_s)):
+            self._learner.forget()
+            self._on_lesson(self.id, self.learned)
+
+    def _is_cold(self, request: ReadRequest) -> bool:
+        backoff = self._cold.get(request)
+        return backoff is not None and backoff.waits(self._visit.tick_s)
 
 
-def _is_answer(error: BusError) -> bool:
-    return error.reason in _ANSWERS and error.code not in _GATEWAY_CODES
-
-
-def _carries(request: ReadRequest, name: str) -> bool:
-    return any(register.name == name for register in request.registers)
-
-
-def _nothing(requests: tuple[ReadRequest, ...]) -> dict[str, float]:
-    """Give NaN for every quantity that is asked for, in the order of the plan."""
-    return {register.name: math.nan for request in requests for register in request.registers if not register.parameter}
+def _names(profile: MeterProfile, tier: Tier) -> tuple[str, ...]:
+    return tuple(register.name for register in profile.registers if register.tier is tier and not register.parameter)

@@ -3,85 +3,29 @@
 import asyncio
 import math
 import time
-from collections.abc import Collection
 from itertools import pairwise
-from random import Random
 
 import pytest
 
-from agent.acquire.backoff import Backoff
-from agent.acquire.bus import Bus, open_bus
+from agent.acquire.bus import open_bus
 from agent.acquire.fake_bus import FakeBus
-from agent.acquire.polled_meter import MeterPlan
-from agent.acquire.poller import BusPlan, Poller
 from agent.errors import BusDownError, BusError, BusReason
-from agent.records import ReadRequest, Register, Sample, Tier
-from tests.agent.acquire.hostile import late, request, silent, tcp_meter
+from agent.records import ReadRequest, Sample, Tier
+from tests.agent.acquire.hostile import late, silent, tcp_meter
+from tests.agent.acquire.metered import (
+    ADDRESSES,
+    ENERGY,
+    FREQUENCY,
+    POWER,
+    SERIAL,
+    START_S,
+    by_meter,
+    holding,
+    meter,
+    poller_of,
+    register,
+)
 from tests.broker import free_port
-
-START_S = 6_000_000.0  # a multiple of a minute, not of an hour
-
-POWER, FREQUENCY, ENERGY, SERIAL = "active_power_w", "frequency_hz", "active_energy_import_wh", "serial_number"
-ADDRESSES = {POWER: 0, FREQUENCY: 1, ENERGY: 10, SERIAL: 20}
-TIERS = {POWER: Tier.FAST, FREQUENCY: Tier.FAST, ENERGY: Tier.SLOW, SERIAL: Tier.IDENTITY}
-
-
-def register(name: str, **changes: object) -> Register:
-    """One 16-bit register of the meter that these tests poll; ``changes`` replace its fields."""
-    fields = {
-        "name": name,
-        "function": 3,
-        "address": ADDRESSES.get(name, 0),
-        "dtype": "u16",
-        "order": "AB",
-        "scale": 1.0,
-        "tier": TIERS.get(name, Tier.FAST),
-        "parameter": False,
-        "absent": (),
-        "multiply_by": (),
-        "exponent_from": "",
-        "plus": (),
-        "minus": (),
-        "verified": "2 sources",
-    }
-    return Register(**(fields | changes))  # type: ignore[arg-type]
-
-
-REGISTERS = tuple(map(register, ADDRESSES))
-
-
-def meter(name: str, unit: int, registers: Collection[Register] = REGISTERS) -> MeterPlan:
-    """A meter with a request a register."""
-
-    def requests(tiers: Collection[Tier]) -> tuple[ReadRequest, ...]:
-        return tuple(
-            request(entry.address, entry.count, unit=unit, registers=(entry,))
-            for entry in registers
-            if entry.tier in tiers
-        )
-
-    return MeterPlan(id=name, requests=requests)
-
-
-def holding(*units: int) -> dict[tuple[int, int, int], int]:
-    """Registers of healthy meters."""
-    values = {POWER: 1000, FREQUENCY: 50, ENERGY: 7, SERIAL: 42}
-    return {(unit, 3, ADDRESSES[name]): value for unit in units for name, value in values.items()}
-
-
-def poller_of(*buses: tuple[Bus, list[MeterPlan]], seed: int = 0) -> Poller:
-    """A poller with a period of a second and a minute for the slow tier."""
-    plans = [
-        BusPlan(name=f"bus-{index}", bus=bus, retries=1, meters=tuple(meters))
-        for index, (bus, meters) in enumerate(buses)
-    ]
-    return Poller(plans, period_s=1.0, slow_period_s=60.0, random=Random(seed))
-
-
-def by_meter(samples: list[Sample]) -> dict[str, Sample]:
-    """Samples by their meter."""
-    assert len({sample.meter for sample in samples}) == len(samples)
-    return {sample.meter: sample for sample in samples}
 
 
 async def test_all_tiers_at_first_then_the_fast_one() -> None:
@@ -123,28 +67,23 @@ async def test_slow_tier_that_failed_is_read_at_the_next_tick() -> None:
     assert ENERGY not in quiet.values
 
 
-async def test_tier_that_is_never_answered_costs_one_request_a_minute() -> None:
-    """Also where one request covers it and the active power, which is then read without it."""
-    both = tuple(register(name, tier=TIERS[name]) for name in (POWER, SERIAL))
-    asked: list[Collection[Tier]] = []
-
-    def requests(tiers: Collection[Tier]) -> tuple[ReadRequest, ...]:
-        covered = tuple(entry for entry in both if entry.tier in tiers)
-        return (request(0, 21 if len(covered) > 1 else 1, unit=1, registers=covered),)
+async def test_block_that_is_never_answered_costs_a_few_requests_and_no_sample() -> None:
+    """The serial number is left alone for longer and longer, and then for good; the powers come every second."""
 
     class Deaf(FakeBus):
         async def read(self, wanted: ReadRequest) -> tuple[int, ...]:
-            asked.append([entry.tier for entry in wanted.registers])
-            if wanted.count > 1:
+            if wanted.address == ADDRESSES[SERIAL]:
+                self.requests.append(wanted)
                 raise BusError(BusReason.TIMEOUT, "no answer")
             return await super().read(wanted)
 
-    poller = poller_of((Deaf(holding(1)), [MeterPlan(id="m", requests=requests)]))
+    bus = Deaf(holding(1))
+    poller = poller_of((bus, [meter("m", 1)]))
 
     samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(180)]
 
-    assert sum(Tier.IDENTITY in tiers for tiers in asked) == 3
-    assert sum(sample.values.get(POWER) == 1000.0 for sample in samples) >= 180 - 3 * 2
+    assert [sample.values[POWER] for sample in samples] == [1000.0] * 180
+    assert sum(asked.address == ADDRESSES[SERIAL] for asked in bus.requests) == 4
 
 
 async def test_refused_tier_is_not_asked_again_before_its_time() -> None:
@@ -323,37 +262,43 @@ async def test_a_silent_meter_and_a_closed_bus_are_told_once_and_when_they_are_b
 
 
 async def test_blocked_bus_delays_no_other_and_delivers_late() -> None:
-    """A bus that is too slow for the tick skips the next ones; its samples come later with their own time."""
+    """A bus too slow for the tick begins one tick late and skips the rest; each sample has its tick's time."""
     slow, fast = FakeBus(holding(1), delay_s=0.05), FakeBus(holding(1))
     poller = poller_of((slow, [meter("slow", 1)]), (fast, [meter("fast", 1)]))
 
-    first = await poller.poll(START_S, 0.02)
-    second = await poller.poll(START_S + 1, 0.02)
-    await asyncio.sleep(0.25)
-    third = await poller.poll(START_S + 2, None)
+    early = [await poller.poll(START_S + tick, 0.02) for tick in range(3)]
+    last = await poller.poll(START_S + 3, None)
+    statistics = poller.statistics()
 
-    assert [(sample.meter, sample.time_s) for sample in first] == [("fast", START_S)]
-    assert [(sample.meter, sample.time_s) for sample in second] == [("fast", START_S + 1)]
-    assert {(sample.meter, sample.time_s) for sample in third} == {
+    assert [[(sample.meter, sample.time_s) for sample in samples] for samples in early] == [
+        [("fast", START_S + tick)] for tick in range(3)
+    ]
+    assert {(sample.meter, sample.time_s) for sample in last} == {
         ("slow", START_S),
-        ("slow", START_S + 2),
-        ("fast", START_S + 2),
+        ("slow", START_S + 3),
+        ("fast", START_S + 3),
     }
-    assert all(sample.status == "ok" for sample in third)
-    assert poller.statistics().buses["bus-0"].overruns == 1
-    assert poller.statistics().buses["bus-1"].overruns == 0
+    assert all(sample.status == "ok" for sample in last)
+    assert [bus.overruns for bus in statistics.buses.values()] == [2, 0]
+    assert [(meter.missed, meter.late) for meter in statistics.meters.values()] == [(3, 1), (0, 0)]
 
 
 async def test_healthy_meters_of_a_slow_bus_are_in_time() -> None:
     """What a bus has sampled before the patience is over is given at once, although it is still busy."""
-    bus = FakeBus(holding(1), timeout_s=0.2)
+    bus = FakeBus(holding(1, 2), timeout_s=0.2)
     poller = poller_of((bus, [meter("a", 1), meter("dead", 2)]))
+    await poller.poll(START_S, None)
+    bus.silent.add(2)
 
-    samples = await poller.poll(START_S, 0.1)
-    late_samples = await poller.poll(START_S + 1, None)
+    samples = await poller.poll(START_S + 1, 0.1)
+    late_samples = await poller.poll(START_S + 2, None)
 
     assert [(sample.meter, sample.status) for sample in samples] == [("a", "ok")]
-    assert [(sample.meter, sample.time_s, sample.status) for sample in late_samples] == [("dead", START_S, "timeout")]
+    assert [(sample.meter, sample.time_s, sample.status) for sample in late_samples] == [
+        ("dead", START_S + 1, "timeout"),
+        ("a", START_S + 2, "ok"),
+        ("dead", START_S + 2, "backoff"),
+    ]
 
 
 async def test_close_stops_a_round_under_way() -> None:
@@ -375,27 +320,6 @@ async def test_statistics_of_an_answering_meter() -> None:
 
     statistics = poller.statistics().meters["m"]
     assert (statistics.polls, statistics.failures, statistics.last_error) == (1, {}, "")
-
-
-def test_backoff_doubles_to_a_minute_less_a_quarter_at_most() -> None:
-    """The waits are 2^n periods with jitter below, and never above a minute."""
-    backoff = Backoff(1.0, Random(7))
-
-    for failures in range(1, 2000):
-        backoff.failed(START_S)
-        longest_s = min(60.0, 2.0 ** min(failures, 10))
-
-        assert backoff.waits(START_S + 0.74 * longest_s)
-        assert not backoff.waits(START_S + longest_s)
-
-
-def test_backoff_ends_when_the_clock_is_set_back() -> None:
-    """A meter is not left alone for a year because the clock was a year ahead."""
-    backoff = Backoff(1.0, Random(7))
-
-    backoff.failed(START_S + 31_536_000)
-
-    assert not backoff.waits(START_S)
 
 
 async def test_dead_meter_on_a_real_line() -> None:
