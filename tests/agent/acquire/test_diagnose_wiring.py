@@ -1,0 +1,84 @@
+"""Current transformers that sit on the wrong phase, or the wrong way round."""
+
+from itertools import permutations
+
+import pytest
+
+from agent.acquire.diagnose_wiring import wiring_findings
+from tests.agent.acquire.electrics import meter_values, without
+
+LOADS = {
+    "heaters": (3000 + 0j, 2500 + 0j, 2800 + 0j),
+    "motors": (3000 + 1500j, 2900 + 1400j, 3100 + 1600j),
+    "computers": (3000 - 300j, 2400 - 500j, 3300 - 200j),
+    "one motor and lamps": (3000 + 2400j, 900 + 50j, 1100 - 200j),
+}
+
+
+@pytest.mark.parametrize("loads", LOADS.values(), ids=LOADS)
+def test_a_sound_wiring_is_not_complained_about(loads: tuple[complex, ...]) -> None:
+    """Whatever the load: heaters, motors, computers, unlike phases."""
+    assert wiring_findings(meter_values(loads)) == []
+
+
+@pytest.mark.parametrize(
+    ("wiring", "code", "cause"),
+    [
+        ({"turned": [1]}, "ct_reversed", "the current transformer at input 2 is turned round"),
+        ({"turned": [0, 2]}, "ct_reversed", "the current transformer at input 1 and 3 is turned round"),
+        ({"currents_of": (0, 2, 1)}, "ct_swapped", "the current transformers of phases 2 and 3 are swapped"),
+        ({"currents_of": (1, 0, 2)}, "ct_swapped", "the current transformers of phases 1 and 2 are swapped"),
+        ({"currents_of": (1, 2, 0)}, "ct_swapped", "sit one phase on (input 1 has the current of phase 2"),
+        ({"currents_of": (0, 2, 1), "turned": [0]}, "ct_swapped", "swapped and the current transformer at input 1"),
+    ],
+)
+@pytest.mark.parametrize("load", ["heaters", "motors", "computers"])
+def test_each_wrong_wiring_is_named(load: str, wiring: dict[str, tuple[int, ...]], code: str, cause: str) -> None:
+    """By the phase angles that only this wiring gives, with the fewest transformers moved."""
+    (found,) = wiring_findings(meter_values(LOADS[load], **wiring))
+
+    assert found.code == code
+    assert cause in found.cause
+
+
+@pytest.mark.parametrize("currents_of", list(permutations(range(3)))[1:])
+def test_wrong_phases_are_seen_without_reactive_power_too(currents_of: tuple[int, ...]) -> None:
+    """A meter that shows no reactive power of the phases leaves its sign open, and U x I gives its size."""
+    values = without(meter_values(LOADS["heaters"], currents_of), "reactive", "apparent")
+
+    assert [finding.code for finding in wiring_findings(values)] == ["ct_swapped"]
+
+
+def test_a_generator_is_not_miswired() -> None:
+    """All phases export: a warning, unless gateway.toml calls the meter generation."""
+    values = meter_values(LOADS["heaters"], turned=(0, 1, 2))
+
+    assert [finding.code for finding in wiring_findings(values)] == ["exports"]
+    assert wiring_findings(values, exports=True) == []
+
+
+def test_a_turned_transformer_of_a_generator() -> None:
+    """Two phases export and one imports: the one is turned."""
+    (found,) = wiring_findings(meter_values(LOADS["heaters"], turned=(0, 2)), exports=True)
+
+    assert "at input 2 is turned round" in found.cause
+
+
+def test_a_single_phase_meter_that_exports() -> None:
+    """Its only power is negative."""
+    (found,) = wiring_findings({"active_power_w": -900.0, "voltage_l1_v": 230.0})
+
+    assert found.code == "exports"
+
+
+def test_a_phase_without_load_says_nothing_about_wiring() -> None:
+    """The angle of a few volt-amperes is noise."""
+    assert wiring_findings(meter_values((3000 + 0j, -10 + 0j, 2900 + 0j))) == []
+
+
+def test_a_phase_without_voltage() -> None:
+    """A blown fuse in the meter's voltage tap."""
+    (found,) = wiring_findings(meter_values() | {"voltage_l2_v": 3.0})
+
+    assert found.code == "phase_without_voltage"
+    assert "phase 2 has 3 V" in found.seen
