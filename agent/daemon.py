@@ -14,6 +14,7 @@ from agent.acquire.make_poller import make_poller
 from agent.acquire.profile import find_profile
 from agent.analyse.analyst import Analyst
 from agent.analyse.detect.evidence import shipped_rules
+from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
@@ -54,13 +55,13 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         clock=clock,
         poller=poller,
         windows=WindowBuilder(site.names, config.poll.period_s, config.poll.window_s),
+        inspector=Inspector(config.meters, _limits_w(config), memory.inspector),
         analyst=analyst,
         spool=spool,
         memory=memory,
         key=key,
         outlet=publisher,
         period_s=config.poll.period_s,
-        window_s=config.poll.window_s,
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
     stop = asyncio.Event()
@@ -139,6 +140,11 @@ class _Birth:
                 meters=self._meters,
             )
         )
+
+
+def _limits_w(config: GatewayConfig) -> dict[str, float]:
+    """Give what each feeder can carry, where the configuration says it."""
+    return {meter.id: meter.max_power_w for meter in config.meters if meter.max_power_w is not None}
 
 
 def _meter_status(meter: MeterConfig) -> wire.MeterStatus:

@@ -1,4 +1,4 @@
-"""What the product does, as a sentence: poll, collect into windows, analyse, tell.
+"""What the product does, as a sentence: poll, collect into windows, inspect, analyse, tell.
 
 Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/daemon.py`` composes it.
 """
@@ -12,25 +12,19 @@ import msgspec
 from agent.acquire.poller import Poller
 from agent.analyse import summary
 from agent.analyse.analyst import Analyst, Findings
+from agent.analyse.quality.inspector import Inspector
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.deliver import wire
 from agent.deliver.keys import GatewayKey
 from agent.deliver.spool import Batch, Spool
-from agent.records import Quality, Sample
+from agent.records import Notice, Sample
 
 logger = logging.getLogger(__name__)
 
 _POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
 _SET_BACK_TICKS = 2  # less is the corrections of a time server, or a poll that began early
 _WAIT_S = 86_400  # a day: a clock set back by more was wrong before, not now
-_QUALITY_TEXTS = {
-    Quality.GOOD: "measures well again",
-    Quality.TIMEOUT: "answers too rarely: check its supply, its wiring and its address",
-    Quality.FAULTY: "answers without a usable active power: check its profile and its settings",
-    Quality.RANGE: "reports an impossible active power: check its profile and the word order",
-    Quality.STUCK: "repeats the same values: its registers are frozen, or a gateway serves old ones",
-}
 
 
 class Outlet(Protocol):
@@ -44,7 +38,7 @@ class Memory(msgspec.Struct):
     """The pipeline's part of the state that is committed with the records."""
 
     told_until_s: int = 0  # end of the last window that was told; an earlier one is never told again
-    qualities: dict[str, Quality] = {}
+    inspector: bytes = b""
     analyst: bytes = b""
 
 
@@ -67,26 +61,25 @@ class Pipeline:
         clock: Clock,
         poller: Poller,
         windows: WindowBuilder,
+        inspector: Inspector,
         analyst: Analyst,
         spool: Spool,
         memory: Memory,
         key: GatewayKey,
         outlet: Outlet,
         period_s: float,
-        window_s: int,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
         self._poller = poller
         self._windows = windows
+        self._inspector = inspector
         self._analyst = analyst
         self._spool = spool
         self._memory = memory
         self._key = key
         self._outlet = outlet
         self._period_s = period_s
-        self._window_s = window_s
-        self._whole_s = self._whole_from(clock.now_s())
 
     async def run(self, until_s: float = float("inf")) -> None:
         """Poll on every tick; each window that is over is analysed and told."""
@@ -112,20 +105,13 @@ class Pipeline:
     def _tick_after(self, tick_s: float) -> float:
         """Give the next tick. Where the clock was set forward, that of now; where it was set back, too, and say so."""
         now_s = self._clock.now_s()
-        if now_s > tick_s + self._window_s:
-            self._whole_s = self._whole_from(now_s)
         if now_s >= tick_s - _SET_BACK_TICKS * self._period_s:
             return self._next_tick(max(tick_s, now_s - self._period_s))
         text = f"the clock was set back by {tick_s - now_s:.0f} s"
         logger.warning("%s", text)
         self.tell([event("clock", int(now_s), text, {"before": int(tick_s), "now": int(now_s)})])
         self._windows.set_back(now_s)
-        self._whole_s = self._whole_from(now_s)
         return self._next_tick(now_s)
-
-    def _whole_from(self, time_s: float) -> float:
-        """Give the start of the first window that begins at ``time_s`` or later."""
-        return -(-time_s // self._window_s) * self._window_s
 
     def _patience(self, tick_s: float) -> float | None:
         patience_s = self._clock.patience_s(tick_s + _POLL_SHARE * self._period_s)
@@ -153,14 +139,16 @@ class Pipeline:
         if 0 < self._memory.told_until_s - window.start_s <= _WAIT_S:
             logger.warning("the clock went back: the window at %d was told before and is dropped", window.start_s)
             return
-        self._tell_findings(self._analyst.take(window))
+        inspected = self._inspector.take(window)
+        self._tell_findings(inspected.notices, self._analyst.take(inspected.window))
 
-    def _tell_findings(self, findings: Findings) -> None:
+    def _tell_findings(self, notices: Iterable[Notice], findings: Findings) -> None:
         """Record a window in one transaction: events, summaries, alarms, checkpoint, and the state behind them."""
         window = findings.window
         with self._spool.batch() as batch:
-            for event in self._quality_events(findings):
-                self._add(batch, event)
+            for notice in notices:
+                self._add(batch, event(notice.event, window.end_s, notice.text, {**notice.data}, notice.meter))
+                logger.warning("%s", notice.text)
             for message in summary.summaries(findings):
                 self._add(batch, message)
             for alarm in summary.alarms(findings):
@@ -168,27 +156,10 @@ class Pipeline:
                 logger.warning("%s", summary.sentence(alarm))
             self._check_in(batch, window.end_s)
             self._memory.told_until_s = window.end_s
+            self._memory.inspector = self._inspector.state
             self._memory.analyst = self._analyst.state
             batch.state = msgspec.msgpack.encode(self._memory)
         self._outlet.notify()
-
-    def _quality_events(self, findings: Findings) -> list[wire.Event]:
-        """Give one event per meter whose quality changed; not where a start or the clock cut the window short."""
-        window = findings.window
-        events: list[wire.Event] = []
-        if window.start_s < self._whole_s:
-            return events
-        for meter, quality in zip(window.meters, window.quality, strict=True):
-            if quality is Quality.PARTIAL:
-                continue
-            before = self._memory.qualities.get(meter, Quality.GOOD)
-            self._memory.qualities[meter] = quality
-            if quality is not before:
-                text = f"{meter} {_QUALITY_TEXTS[quality]}"
-                data: dict[str, float | int | str | None] = {"before": before.value, "now": quality.value}
-                events.append(event("quality", window.end_s, text, data, meter))
-                logger.warning("%s", text)
-        return events
 
     def _add(self, batch: Batch, message: wire.Summary | wire.Alarm | wire.Event) -> None:
         numbered = msgspec.structs.replace(message, stream=batch.stream, seq=batch.next_seq)

@@ -1,4 +1,4 @@
-"""Judges recorded data with the daemon's own code: the same windows, the same analyst, day by day."""
+"""Judges recorded data with the daemon's own code: the same windows, checks and analyst, day by day."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import numpy as np
 
 from agent.analyse.analyst import Analyst, Day
 from agent.analyse.detect.evidence import Rules
+from agent.analyse.quality.inspector import Inspector
 from agent.analyse.recording import Recording
 from agent.analyse.site import Site
 from agent.records import Judgement
@@ -15,9 +16,9 @@ from agent.records import Judgement
 
 def replay(recording: Recording, site: Site, rules: Rules) -> Iterator[Day]:
     """Give each day of the recording that is over; the last one only if it is complete."""
-    analyst = Analyst("replay", site, rules)
+    inspector, analyst = Inspector(site.meters), Analyst("replay", site, rules)
     for window in recording.windows():
-        yield from analyst.take(window).days
+        yield from analyst.take(inspector.take(window).window).days
 
 
 def report(day: Day) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ class WindowBuilder:
         self._window_s = window_s
         self._ticks = round(window_s / period_s)
         self._start_s: int | None = None
+        self._first, self._last = self._ticks, -1  # columns of the ticks between which we were there
         self.late = 0
 
     def add(self, samples: Iterable[Sample]) -> None:
@@ -121,7 +122,7 @@ class WindowBuilder:
     def _open(self, start_s: int) -> None:
         shape = (len(self._meters), self._ticks)
         self._start_s = start_s
-        self._first, self._last = self._ticks, -1  # columns of the ticks between which we were there
+        self._first, self._last = self._ticks, -1
         self._values = {quantity: np.full(shape, np.nan) for quantity in WINDOW_QUANTITIES}
         self._identity = {quantity: np.full(len(self._meters), np.nan) for quantity in IDENTITY}
         self._answered = np.zeros(shape, dtype=np.bool_)

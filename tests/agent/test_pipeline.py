@@ -10,6 +10,7 @@ import msgspec
 from agent.acquire.poller import Poller
 from agent.analyse.analyst import Analyst
 from agent.analyse.history import History
+from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
 from agent.analyse.window import WindowBuilder
 from agent.deliver.keys import load_gateway_key
@@ -73,13 +74,13 @@ def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
                     clock=clock,
                     poller=cast(Poller, SteadyPoller()),
                     windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
+                    inspector=Inspector(site.meters, None, memory.inspector),
                     analyst=analyst,
                     spool=spool,
                     memory=memory,
                     key=load_gateway_key(folder / "key.pem"),
                     outlet=Listener(),
                     period_s=PERIOD_S,
-                    window_s=WINDOW_S,
                 ),
                 spool,
             )

@@ -33,7 +33,7 @@ def test_every_event_is_named() -> None:
     (named,) = re.findall(r"^\| `event` \| \| (`.*`) \|$", PAGE, re.M)
     code = "".join(file.read_text() for file in AGENT.rglob("*.py"))
 
-    assert set(re.findall(r"`(\w+)`", named)) == set(re.findall(r'\b(?:event|_report)\("(\w+)"', code))
+    assert set(re.findall(r"`(\w+)`", named)) == set(re.findall(r'\b(?:event|_report)(?:\(|=)"(\w+)"', code))
 
 
 def test_there_is_an_example_of_each_message() -> None:

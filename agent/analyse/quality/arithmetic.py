@@ -1,0 +1,93 @@
+"""Do the meter's own quantities agree (Q17)? A wrong word order, scale or register shows on the first day.
+
+Only what no definition of apparent or reactive power allows is called a fault: S may be the vector
+or the arithmetic sum of the phases, with or without harmonics, and Q of the fundamental alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.quality.case import Check, Seen, Telling
+from agent.analyse.quality.view import Flags, View, verdict
+from agent.records import Quality
+
+ARITHMETIC = Check("arithmetic", Quality.ARITHMETIC, 3, 3600, "quantities agree with each other again")
+
+_SUM = 0.1  # of the power: five times what two meters of class 1 may differ by
+_EXCESS = 1.2  # P or Q over S, P over U x I: physically at most 1
+_FACTOR = 0.5  # power factor against P / S: displacement and true factor differ by 0.3 at 100 % distortion
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Two numbers of each meter that must go together, and whether they do not."""
+
+    text: str
+    one: Floats
+    other: Floats
+    broken: Callable[[Floats, Floats], Flags]
+
+
+class Arithmetic:
+    """The check; ``kept`` says which phases a meter has: one whose answer is missing must not be left out of a sum."""
+
+    def __init__(self, meters: Sequence[str]) -> None:
+        self.kept: dict[str, Floats] = {"phases": np.zeros((len(meters), 3))}
+
+    def take(self, view: View) -> Seen:
+        """Give what this window shows."""
+        known = np.isfinite(view.phase_power_w).any(axis=-1)
+        self.kept["phases"] = np.maximum(self.kept["phases"], known)
+        rules = self._rules(view)
+        wrong = np.array([rule.broken(rule.one, rule.other) for rule in rules])
+        can_tell = np.array([np.isfinite(rule.one) & np.isfinite(rule.other) for rule in rules]).any(axis=0)
+
+        def tell(row: int) -> Telling:
+            rule = rules[int(np.argmax(wrong[:, row]))]
+            one, other = float(rule.one[row]), float(rule.other[row])
+            advice = "a register, a word order or a scale of the profile is wrong: compare with the display"
+            return Telling(rule.text.format(one, other), advice, {"one": one, "other": other})
+
+        return Seen(ARITHMETIC, verdict(wrong.any(axis=0), can_tell & view.good & view.loaded), tell)
+
+    def _rules(self, view: View) -> tuple[_Rule, ...]:
+        values = view.window.values
+        power_w, apparent_va = view.power_w, _used(mean(np.abs(values["apparent_power_va"])))
+        reactive_var, factor = mean(values["reactive_power_var"]), _used(np.abs(mean(values["power_factor"])))
+        phases_w, product_va = self._sum(view.phase_power_w), self._sum(view.voltage_v * view.current_a)
+        return (
+            _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, _differ),
+            _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, _exceeds),
+            _Rule("the reactive power is {:,.0f} var, the apparent {:,.0f} VA", reactive_var, apparent_va, _exceeds),
+            _Rule("the power is {:,.0f} W, voltages times currents are {:,.0f} VA", power_w, product_va, _exceeds),
+            _Rule("the power factor is {:.2f}, but P / S {:.2f}", factor, np.abs(ratio(power_w, apparent_va)), _is_off),
+        )
+
+    def _sum(self, phases: Floats) -> Floats:
+        """Give the mean sum of the phases that the meter has, over the ticks at which all of them are known."""
+        has = self.kept["phases"] > 0
+        total = np.where(has[..., None], phases, 0.0).sum(axis=1)
+        return _used(mean(total))
+
+
+def _used(values: Floats) -> Floats:
+    """Give NaN for a quantity that is zero while a load flows: the meter does not have it, or not in this wiring."""
+    return np.where(values == 0, np.nan, values)
+
+
+def _differ(total: Floats, parts: Floats) -> Flags:
+    flags: Flags = np.abs(total - parts) > _SUM * np.fmax(np.abs(total), np.abs(parts))
+    return flags
+
+
+def _exceeds(part: Floats, whole: Floats) -> Flags:
+    flags: Flags = np.abs(part) > _EXCESS * whole
+    return flags
+
+
+def _is_off(reported: Floats, computed: Floats) -> Flags:
+    flags: Flags = np.abs(reported - np.minimum(computed, 1.0)) > _FACTOR
+    return flags

@@ -1,0 +1,171 @@
+"""Does the energy register only grow (Q4)? A roll-over is no fault; a reset, a fall or a leap is told.
+
+Arrays have shape (meters, 2): the import and the export register.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats
+from agent.analyse.quality.case import moment
+from agent.analyse.quality.view import Flags, View
+from agent.records import Notice
+
+REGISTERS = ("active_energy_import_wh", "active_energy_export_wh")
+_UNIT_WH = 0.01  # in which resolutions are measured: finer than any register
+_F32_DIGITS = 2.0**-23  # spacing of a float32 relative to its value: a register of 10 GWh has steps of 1 kWh
+_AT_MOST = 1.5  # times the largest power may flow between two readings, of which none shows the peak
+_LEAP = 10.0  # times the largest power is no load
+_LEAP_WH = 1000.0  # in excess: short bursts between two polls
+_SHAKEN = 0.5  # of the reading: kWh and Wh in registers of their own, read one after the other, may be 1 kWh off
+_LEAP_S = 3700.0  # readings further apart were separated by an outage, of which nothing is known
+_DIGITS = 10.0 ** np.arange(4, 13)  # of registers that count in decimals
+_DECADES_WH = tuple(10.0**n for n in range(-1, 14))
+_BINARY = (2.0**16, 2.0**31, 2.0**32)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """The registers of one window (meters, 2, ticks), the powers that fill them, their resolution (meters, 2)."""
+
+    energy_wh: Floats
+    flow_w: Floats
+    resolution_wh: Floats  # NaN until they have moved
+    broken: Flags  # (meters, 2) which cannot be compared with what was read before
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Two readings in a row that do not fit each other."""
+
+    before: float  # Wh
+    after: float
+    waited_s: float
+    time_s: float  # of the second
+    resolution_wh: float
+
+
+class Counter:
+    """The registers' last readings and their resolution; ``kept`` outlives restarts."""
+
+    def __init__(self, meters: Sequence[str]) -> None:
+        shape = (len(meters), len(REGISTERS))
+        self.kept: dict[str, Floats] = {
+            "wh": np.full(shape, np.nan),
+            "time_s": np.full(shape, np.nan),
+            "units": np.zeros(shape),
+        }
+
+    def take(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
+        """Give the readings, and what is to be told of them; of an ``exchanged`` meter that has been told."""
+        window = view.window
+        energy = np.stack([window.values[name] for name in REGISTERS], axis=1)
+        power = window.values["active_power_w"]
+        flow = np.stack([power, -power], axis=1)
+        if window.start_s < np.fmax.reduce(self.kept["time_s"], axis=None):
+            self.kept["wh"] = np.full_like(self.kept["wh"], np.nan)  # the clock was set back
+        energy[~view.good] = np.nan
+        known = np.isfinite(energy)
+        before, before_s = self._before(view, energy, known)
+        step = np.where(known & np.isfinite(before), energy - before, 0.0)
+        self._learn(step)
+        resolution = self._resolution(energy)
+        broken = np.repeat(exchanged[:, None], len(REGISTERS), axis=1)
+        notices = []
+        suspects = _suspects(view, step, before, before_s, resolution)
+        for row, register in np.argwhere(suspects.any(axis=-1)):
+            broken[row, register] = True
+            tick = int(np.argmax(suspects[row, register]))
+            place = row, register, tick
+            time_s = window.start_s + tick * window.period_s
+            odd = _Step(
+                float(before[place]),
+                float(energy[place]),
+                float(time_s - before_s[place]),
+                time_s,
+                float(np.nan_to_num(resolution[row, register])),
+            )
+            notice = _judge(view, int(row), int(register), odd)
+            if notice is not None and not exchanged[row]:
+                notices.append(notice)
+        return Readings(energy, flow, resolution, broken), notices
+
+    def _before(self, view: View, energy: Floats, known: Flags) -> tuple[Floats, Floats]:
+        """Give the reading before each tick and its time, and keep the last ones for the next window."""
+        window = view.window
+        ticks_s = window.start_s + window.period_s * np.arange(energy.shape[-1])
+        readings = np.concatenate([self.kept["wh"][..., None], energy], axis=-1)
+        times_s = np.concatenate([self.kept["time_s"][..., None], np.where(known, ticks_s, np.nan)], axis=-1)
+        place = np.where(np.isfinite(readings), np.arange(readings.shape[-1]), 0)
+        latest = np.maximum.accumulate(place, axis=-1)
+        self.kept["wh"] = np.take_along_axis(readings, latest[..., -1:], -1)[..., 0]
+        self.kept["time_s"] = np.take_along_axis(times_s, latest[..., -1:], -1)[..., 0]
+        return np.take_along_axis(readings, latest[..., :-1], -1), np.take_along_axis(times_s, latest[..., :-1], -1)
+
+    def _learn(self, step_wh: Floats) -> None:
+        """Learn the registers' resolution: the greatest common divisor of all their steps."""
+        units = np.rint(np.abs(step_wh) / _UNIT_WH).astype(np.int64)
+        divisor = np.gcd.reduce(units, axis=-1)
+        self.kept["units"] = np.gcd(divisor, self.kept["units"].astype(np.int64)).astype(float)
+
+    def _resolution(self, energy_wh: Floats) -> Floats:
+        """Give the smallest step, Wh: that of the register, but no finer than a float32 can be."""
+        units = self.kept["units"]
+        learnt = np.where(units > 0, units * _UNIT_WH, np.nan)
+        coarsest: Floats = np.maximum(learnt, np.fmax.reduce(energy_wh, axis=-1) * _F32_DIGITS)
+        return coarsest
+
+
+def _suspects(view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, resolution_wh: Floats) -> Flags:
+    """Give the ticks at which a register fell, or grew by more than any load gives."""
+    window = view.window
+    waited_s = window.start_s + window.period_s * np.arange(step_wh.shape[-1]) - before_s
+    finest = np.nan_to_num(resolution_wh)[..., None]
+    shaken = (step_wh > -1000 * finest - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
+    fell = (step_wh < -2 * finest) & ~shaken
+    load_wh = _LEAP * _largest_w(view)[:, None, None] * waited_s / 3600
+    leapt = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (waited_s <= _LEAP_S)
+    return fell | leapt
+
+
+def _judge(view: View, row: int, register: int, step: _Step) -> Notice | None:
+    """Tell a reset, a fall and a leap from a roll-over, and from a register that counts import less export."""
+    possible_wh = _AT_MOST * float(_largest_w(view)[row]) * step.waited_s / 3600 + 3 * step.resolution_wh
+    backwards = view.power_w[row] * (-1) ** register < 0
+    if _rolls_over(step, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
+        return None
+    kilo = f"from {step.before / 1000:,.1f} to {step.after / 1000:,.1f} kWh"
+    if step.after > step.before:
+        seen = f"leapt {kilo} within {step.waited_s:.0f} s, which no load of this feeder can do"
+    else:
+        seen = f"was reset: it went {kilo}" if step.after <= possible_wh else f"ran backwards {kilo}"
+    meter, name = view.window.meters[row], ("import", "export")[register]
+    text = (
+        f"{meter}: the {name} register {seen} before {moment(step.time_s)}: somebody reset or set it, or another "
+        "meter is in place: compare the serial number on its plate, and note both readings"
+    )
+    data: dict[str, float | str] = {"register": REGISTERS[register], "before_wh": step.before, "now_wh": step.after}
+    return Notice(meter=meter, event="tamper", text=text, data=data)
+
+
+def _largest_w(view: View) -> Floats:
+    """Give the largest power that is known of each meter, this window's peak included."""
+    peak_w = np.fmax.reduce(np.abs(view.window.values["active_power_w"]), axis=-1)
+    largest: Floats = np.fmax(view.largest_w, np.nan_to_num(peak_w))
+    return largest
+
+
+def _rolls_over(step: _Step, possible_wh: float) -> bool:
+    """Tell whether a register that ends where registers end would have gone on by no more than possible.
+
+    >>> _rolls_over(_Step(9_999_999_000.0, 500.0, 60.0, 0.0, 100.0), 20_000.0)  # of 8 digits, in 0.1 kWh
+    True
+    >>> _rolls_over(_Step(48_211_300.0, 500.0, 60.0, 0.0, 100.0), 20_000.0)
+    False
+    """
+    units = np.array([step.resolution_wh, *_DECADES_WH])
+    ends = np.concatenate([units, *(units * end for end in _BINARY), step.resolution_wh * _DIGITS])
+    gone = ends - step.before + step.after
+    return bool(((ends > step.before) & (gone >= 0) & (gone <= possible_wh)).any())

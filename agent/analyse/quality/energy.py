@@ -1,0 +1,196 @@
+"""Do the energy registers advance by what the power adds up to? Q2 and Q3.
+
+The meter derives both from the same samples, but through different registers, scales and settings:
+a frozen register, a wrong word order, a transformer ratio that only one of them knows, or somebody
+who scales one of them on the way makes them disagree. They are compared over intervals from one
+reading to another that are long enough for the register's steps not to matter. Arrays have shape
+(meters, 2): import with the power drawn, export with the power fed back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.quality.case import Check, Seen, Telling
+from agent.analyse.quality.counter import REGISTERS, Readings
+from agent.analyse.quality.view import LOW, Flags, View, verdict
+from agent.records import Quality
+
+ENERGY = Check("energy", Quality.ENERGY, 3, 0, "energy and power agree again")
+
+_STEPS = 20  # of the register in an interval: two may be cut at its ends, 10 %
+_LEAST_S = 900.0  # registers and powers may be up to a minute apart, 7 %; the sign tells these from faults
+_MOST_S = 86_400.0  # a load that needs longer for 20 steps is none
+_COVERED = 0.95  # of the polls; a power that is not known cannot be added up
+_UNKNOWN_WH = 10_000.0  # resolution of a register that never moved: coarse ones behind large transformers have it
+_CLASS = 0.02  # class 1 for energy and for power: reliability.md, Q3
+_NO_LOAD = 0.001  # of the largest load: errors of a class 1 meter below a twentieth of its nominal current
+_REFRESH_S = 10.0  # a meter may show power or energy of so long ago
+_TELLING = 0.5  # of the interval's energy: a tolerance above proves nothing
+_RATIOS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 40, 50, 60, 80, 100, 120, 160, 200, 1000)
+_NEAR = 0.04  # of a ratio: twice the class
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What the intervals hold where a reading ends them; NaN where this window has none."""
+
+    advanced_wh: Floats  # by the register
+    added_wh: Floats  # by the power
+    spent_s: Floats
+    step_wh: Floats  # resolution of the register
+
+    @property
+    def ripe(self) -> Flags:
+        """Whether the register's steps no longer matter."""
+        flags: Flags = (np.abs(self.added_wh) >= _STEPS * self.step_wh) & (self.spent_s >= _LEAST_S)
+        return flags
+
+
+class Energy:
+    """The intervals under way. They do not outlive a restart: what flows meanwhile is not known."""
+
+    def __init__(self, meters: Sequence[str]) -> None:
+        shape = (len(meters), len(REGISTERS))
+        self._start_wh, self._start_s = np.full(shape, np.nan), np.full(shape, np.nan)  # the reading that began it
+        self._added_wh = np.zeros(shape)  # what the power has added since
+        self._noise_wh2 = np.zeros(shape)  # variance of that, by sampling
+        self._low_w, self._high_w = np.full(shape, np.nan), np.full(shape, np.nan)
+        self._known, self._ticks = np.zeros(shape), np.zeros(shape)
+        self._side = np.zeros(shape)  # which was the greater when they last disagreed
+
+    def take(self, view: View, readings: Readings) -> Seen:
+        """Give what the intervals that end with this window show."""
+        self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
+        self._note(view, readings)
+        end_wh, end_s, head_wh, rest_wh = _divided(view, readings)
+        step_wh = np.where(np.isfinite(readings.resolution_wh), readings.resolution_wh, _UNKNOWN_WH)
+        ended = _Ended(end_wh - self._start_wh, self._added_wh + head_wh, end_s - self._start_s, step_wh)
+        fault = self._compare(view, ended)
+        unbegun = ~(end_s - self._start_s <= _MOST_S) | np.isnan(self._start_wh)
+        new = np.isfinite(end_wh) & (ended.ripe | unbegun)
+        self._begin(new, view, readings, end_wh, end_s)
+        self._added_wh = np.where(new, 0.0, self._added_wh + head_wh) + rest_wh
+        return Seen(ENERGY, _either(fault), partial(_tell, view, fault, ended))
+
+    def _note(self, view: View, readings: Readings) -> None:
+        """Note what this window says of how well the power is known."""
+        low_w, high_w, known, noise_wh2 = _spread(view, readings.flow_w)
+        self._low_w, self._high_w = np.fmin(self._low_w, low_w), np.fmax(self._high_w, high_w)
+        self._known, self._ticks = self._known + known, self._ticks + readings.flow_w.shape[-1]
+        self._noise_wh2 = self._noise_wh2 + noise_wh2
+
+    def _begin(self, new: Flags, view: View, readings: Readings, end_wh: Floats, end_s: Floats) -> None:
+        """Begin intervals anew with this window's last reading."""
+        low_w, high_w, known, noise_wh2 = _spread(view, readings.flow_w)
+        self._start_wh, self._start_s = np.where(new, end_wh, self._start_wh), np.where(new, end_s, self._start_s)
+        self._low_w, self._high_w = np.where(new, low_w, self._low_w), np.where(new, high_w, self._high_w)
+        self._known = np.where(new, known, self._known)
+        self._ticks = np.where(new, readings.flow_w.shape[-1], self._ticks)
+        self._noise_wh2 = np.where(new, noise_wh2, self._noise_wh2)
+
+    def _compare(self, view: View, ended: _Ended) -> Floats:
+        """Give 1 where register and power disagree, to the same side as before, 0 where not, NaN where unknown."""
+        mean_w = ratio(ended.added_wh, ended.spent_s / 3600)
+        one_way = (self._high_w > 0) & (self._low_w >= -LOW * self._high_w)  # else both registers move
+        enough = mean_w > LOW * view.largest_w[:, None]
+        sure = ended.ripe & one_way & enough & (self._known >= _COVERED * self._ticks)
+        excess_wh = ended.advanced_wh - ended.added_wh
+        tolerance_wh = self._tolerance_wh(view, ended)
+        wrong = np.abs(excess_wh) > tolerance_wh
+        turned = wrong & (self._side * excess_wh < 0)
+        proved = wrong | (tolerance_wh < _TELLING * np.abs(ended.added_wh))
+        self._side = np.where(sure & proved, np.where(wrong, np.sign(excess_wh), 0.0), self._side)
+        return verdict(wrong & ~turned, sure & proved)
+
+    def _tolerance_wh(self, view: View, ended: _Ended) -> Floats:
+        """Give by how much they may differ: steps, classes, no-load errors, sampling, and what came a little late."""
+        late_s = 2 * max(view.window.period_s, _REFRESH_S)
+        late_wh = (self._high_w - self._low_w) * late_s / 3600
+        idle_wh = _NO_LOAD * view.largest_w[:, None] * ended.spent_s / 3600
+        tolerance: Floats = (
+            2 * ended.step_wh + _CLASS * np.abs(ended.advanced_wh) + idle_wh + 3 * np.sqrt(self._noise_wh2) + late_wh
+        )
+        return tolerance
+
+
+def _spread(view: View, flow_w: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give lowest and highest power, the number known, and the variance (Wh^2) of their sum: 3 s T / sqrt(N), squared.
+
+    Where phases flow in different directions, the lowest is minus infinity: meters that count each
+    phase for itself then move both registers.
+    """
+    phase_low_w = np.fmin.reduce(view.phase_power_w, axis=(1, 2))
+    phase_high_w = np.fmax.reduce(view.phase_power_w, axis=(1, 2))
+    least_w = LOW * view.largest_w
+    mixed = (phase_low_w < -least_w) & (phase_high_w > least_w)
+    low_w = np.where(mixed[:, None], -np.inf, np.fmin.reduce(flow_w, axis=-1))
+    known = np.isfinite(flow_w).sum(axis=-1)
+    centred = flow_w - mean(flow_w)[..., None]
+    squares_w2 = np.where(np.isfinite(centred), centred**2, 0.0).sum(axis=-1)
+    return low_w, np.fmax.reduce(flow_w, axis=-1), known.astype(float), squares_w2 * (view.window.period_s / 3600) ** 2
+
+
+def _divided(view: View, readings: Readings) -> tuple[Floats, Floats, Floats, Floats]:
+    """Divide the window at its last reading: that reading, its time, the energy of the power before and after it.
+
+    Without a reading (NaN) all of it comes before.
+    """
+    window = view.window
+    known = np.isfinite(readings.energy_wh)
+    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, 0.0)
+    ticks = flow_w.shape[-1]
+    tick = ticks - 1 - np.argmax(known[..., ::-1], axis=-1)
+    has = known.any(axis=-1)
+    before = np.arange(ticks) < np.where(has, tick, ticks)[..., None]
+    head_wh = np.where(before, flow_w, 0.0).sum(axis=-1) * window.period_s / 3600
+    rest_wh = np.where(before, 0.0, flow_w).sum(axis=-1) * window.period_s / 3600
+    end_wh = np.take_along_axis(readings.energy_wh, tick[..., None], -1)[..., 0]
+    return end_wh, np.where(has, window.start_s + tick * window.period_s, np.nan), head_wh, rest_wh
+
+
+def _either(fault: Floats) -> Floats:
+    """Give one verdict for both registers of a meter: the worse one that is known."""
+    worse: Floats = np.fmax.reduce(fault, axis=-1)
+    return worse
+
+
+def _tell(view: View, fault: Floats, ended: _Ended, row: int) -> Telling:
+    register = int(np.nanargmax(fault[row]))
+    advanced_wh, added_wh = float(ended.advanced_wh[row, register]), float(ended.added_wh[row, register])
+    name = ("import", "export")[register]
+    seen = (
+        f"the {name} register advanced by {advanced_wh / 1000:,.2f} kWh where the power adds up to "
+        f"{added_wh / 1000:,.2f} kWh, repeatedly"
+    )
+    power_w = view.window.values["active_power_w"][row]
+    data = {"advanced_wh": advanced_wh, "added_wh": added_wh}
+    if advanced_wh <= 2 * ended.step_wh[row, register]:
+        advice = "the register is frozen, or the profile reads another one: compare it with the display"
+    elif np.fmin.reduce(power_w) == np.fmax.reduce(power_w):
+        advice = (
+            f"the power stands still at {power_w[0]:,.1f} W: its register is frozen, or a gateway serves old values"
+        )
+    elif (factor := _factor(advanced_wh / added_wh)) is not None:
+        advice = (
+            f"the CT ratio is set wrong in the meter or the profile's scale is off by ×{factor}: compare both with the "
+            "transformers' nameplates and the display"
+        )
+    else:
+        advice = (
+            "one of them is read wrongly (register, word order, scale) or scaled on the way: compare with the display"
+        )
+    return Telling(seen, advice, data)
+
+
+def _factor(found: float) -> int | None:
+    """Give the ratio of transformers or units that two energies stand in, if they do.
+
+    >>> _factor(0.201), _factor(2.02), _factor(1.3)
+    (5, 2, None)
+    """
+    found = max(found, 1 / found)
+    return next((factor for factor in _RATIOS if abs(found / factor - 1) <= _NEAR), None)

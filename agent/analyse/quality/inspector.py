@@ -1,0 +1,160 @@
+"""Looks at each window before it is judged: gives it its letters, and says once what an electrician should know."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from agent.analyse.features.robust import Floats, mean
+from agent.analyse.quality import answers, arithmetic, energy, supply, wiring
+from agent.analyse.quality.answers import Answers
+from agent.analyse.quality.arithmetic import Arithmetic
+from agent.analyse.quality.case import Case, CaseBook
+from agent.analyse.quality.counter import Counter
+from agent.analyse.quality.energy import Energy
+from agent.analyse.quality.settings import Settings
+from agent.analyse.quality.supply import Supply
+from agent.analyse.quality.view import Flags, View, phases
+from agent.analyse.quality.wiring import Wiring
+from agent.config import MeterFacts
+from agent.records import Notice, Quality, Window
+
+logger = logging.getLogger(__name__)
+
+CHECKS = (
+    *answers.CHECKS,
+    arithmetic.ARITHMETIC,
+    energy.ENERGY,
+    *wiring.CHECKS,
+    *supply.CHECKS,
+)  # the first letter stands
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A window with its final letters, and what is to be told."""
+
+    window: Window
+    notices: tuple[Notice, ...]
+
+
+class _State(msgspec.Struct):
+    meters: list[str]
+    cases: dict[str, dict[str, Case]]
+    kept: dict[str, dict[str, list[list[float]]]]
+
+
+class Inspector:
+    """All checks of a gateway; ``max_power_w`` is what the feeders can carry, by meter, where that is known.
+
+    ``state`` is what :attr:`state` gave before a restart: what was told is not told again, and a
+    meter that was exchanged meanwhile is noticed.
+    """
+
+    def __init__(
+        self, meters: Sequence[MeterFacts], max_power_w: Mapping[str, float] | None = None, state: bytes = b""
+    ) -> None:
+        self._meters = tuple(meter.id for meter in meters)
+        self._book = CaseBook(self._meters)
+        self._answers = Answers(self._meters, [meter.role for meter in meters], max_power_w or {})
+        self._settings = Settings(self._meters)
+        self._counter = Counter(self._meters)
+        self._energy = Energy(self._meters)
+        self._arithmetic = Arithmetic(self._meters)
+        self._wiring = Wiring(meters)
+        self._supply = Supply(self._meters)
+        self._load: dict[str, Floats] = {"largest_w": np.zeros(len(meters))}
+        self._end_s = 0
+        kept = _decode(state) if state else None
+        if kept is not None:
+            self._restore(kept)
+
+    def take(self, window: Window) -> Inspection:
+        """Take the next window of all meters."""
+        view = self._view(window)
+        notices, exchanged = self._settings.take(window)
+        readings, falls = self._counter.take(view, exchanged)
+        seen = [
+            *self._answers.take(view),
+            self._arithmetic.take(view),
+            self._energy.take(view, readings),
+            *self._wiring.take(view),
+            *self._supply.take(view),
+        ]
+        notices += falls
+        for one in seen:
+            notices += self._book.take(window, one)
+        self._end_s = window.end_s
+        told = [notice.meter for notice in falls]
+        broken = exchanged | np.array([meter in told for meter in self._meters])
+        return Inspection(replace(window, quality=self._letters(window, broken)), tuple(notices))
+
+    @property
+    def state(self) -> bytes:
+        """All that must survive a restart."""
+        kept = {
+            name: {key: array.reshape(len(self._meters), -1).tolist() for key, array in arrays.items()}
+            for name, arrays in self._kept().items()
+        }
+        return msgspec.msgpack.encode(_State(list(self._meters), self._book.cases, kept))
+
+    def _view(self, window: Window) -> View:
+        good = np.array([letter is Quality.GOOD for letter in window.quality])
+        power_w = mean(window.values["active_power_w"])
+        largest_w = np.fmax(self._load["largest_w"], np.where(good, np.abs(power_w), 0.0))
+        self._load["largest_w"] = largest_w
+        return View(
+            window=window,
+            good=good,
+            follows=window.start_s == self._end_s,
+            largest_w=largest_w,
+            power_w=power_w,
+            voltage_v=phases(window, "voltage", "v"),
+            current_a=np.abs(phases(window, "current", "a")),
+            phase_power_w=phases(window, "active_power", "w"),
+        )
+
+    def _letters(self, window: Window, broken: Flags) -> tuple[Quality, ...]:
+        """Give the final letters: the window's own, else that of an exchange, else the first that a case demands."""
+        letters = list(window.quality)
+        demands = [(int(row), Quality.EXCHANGED) for row in np.flatnonzero(broken)]
+        demands += [(row, check.letter) for check in CHECKS for row in self._book.gated(check)]
+        for row, letter in demands:
+            if letters[row] is Quality.GOOD:
+                letters[row] = letter
+        return tuple(letters)
+
+    def _kept(self) -> dict[str, dict[str, Floats]]:
+        """Give the arrays that outlive a restart, by their owner; the first axis is the meters'."""
+        return {
+            "load": self._load,
+            "settings": self._settings.kept,
+            "counter": self._counter.kept,
+            "arithmetic": self._arithmetic.kept,
+            "wiring": self._wiring.kept,
+            "supply": self._supply.kept,
+        }
+
+    def _restore(self, state: _State) -> None:
+        """Take up the state of meters that are still there; new meters begin anew."""
+        self._book.cases = {
+            check: {meter: case for meter, case in cases.items() if meter in self._meters}
+            for check, cases in state.cases.items()
+        }
+        rows = [(row, state.meters.index(meter)) for row, meter in enumerate(self._meters) if meter in state.meters]
+        for name, arrays in self._kept().items():
+            for key, array in arrays.items():
+                saved = state.kept.get(name, {}).get(key, [])
+                for row, old in rows if saved else ():
+                    array[row] = np.reshape(saved[old], array[row].shape)
+
+
+def _decode(state: bytes) -> _State | None:
+    """Read a state; None where it is of another version: a gateway must go on measuring."""
+    try:
+        return msgspec.msgpack.decode(state, type=_State)
+    except msgspec.DecodeError as error:
+        logger.warning("the state of the metering checks cannot be read (%s); they begin anew", error)
+        return None

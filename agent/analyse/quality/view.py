@@ -1,0 +1,46 @@
+"""One window as the checks of the metering look at it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.analyse.features.robust import Floats
+from agent.records import Window
+
+Flags = NDArray[np.bool_]
+LOW = 0.01  # of the largest load: below, a class 1 meter's errors are not bounded (IEC 62053-21: from 2 to 5 % of I_n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A window with what its checks share. Per-phase arrays have shape (meters, 3, ticks)."""
+
+    window: Window
+    good: Flags  # (meters,) whose answers are usable; of the others the checks say nothing
+    follows: bool  # right after the window before
+    largest_w: Floats  # (meters,) largest mean power of any window up to this one
+    power_w: Floats  # (meters,) mean of this one
+    voltage_v: Floats
+    current_a: Floats  # magnitudes: some meters sign their currents
+    phase_power_w: Floats
+
+    @property
+    def loaded(self) -> Flags:
+        """Whether enough flows for the meter's errors to be small, shape (meters,)."""
+        flags: Flags = np.abs(self.power_w) > LOW * self.largest_w
+        return flags
+
+
+def phases(window: Window, stem: str, unit: str) -> Floats:
+    """Give a quantity of all three phases, shape (meters, 3, ticks)."""
+    return np.stack([window.values[f"{stem}_l{phase}_{unit}"] for phase in (1, 2, 3)], axis=1)
+
+
+def verdict(fault: Flags | np.bool, known: Flags | np.bool) -> Floats:
+    """Give 1 where a fault is seen, 0 where not, NaN where it cannot be known.
+
+    >>> verdict(np.array([True, False, True]), np.array([True, True, False])).tolist()
+    [1.0, 0.0, nan]
+    """
+    return np.where(known, fault.astype(float), np.nan)
