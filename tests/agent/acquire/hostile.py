@@ -51,6 +51,7 @@ def crc(data: bytes) -> bytes:
 class Asked:
     """One request as the meter sees it, and the means to answer."""
 
+    packet: bytes
     transaction: int
     unit: int
     function: int
@@ -81,6 +82,13 @@ class Asked:
     def send_frame(self, pdu: bytes, *, unit: int | None = None, transaction: int | None = None) -> None:
         """Send a PDU in a frame."""
         self.send(self.frame(pdu, unit=unit, transaction=transaction))
+
+
+def read_request(data: bytes, rtu: bool, send: Callable[[bytes], None], hang_up: Callable[[], None]) -> Asked:
+    """Read one request as it came off the line."""
+    transaction, body = (0, data) if rtu else (int.from_bytes(data[:2], "big"), data[6:])
+    unit, function, address, count = struct.unpack(">BBHH", body[:6])
+    return Asked(data, transaction, unit, function, address, count, rtu, send, hang_up)
 
 
 Act = Callable[[Asked], Awaitable[None] | None]
@@ -203,9 +211,7 @@ async def tcp_meter(*, rtu: bool = False, port: int = 0) -> AsyncIterator[Hostil
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 data = await reader.readexactly(8 if rtu else 12)
-                transaction, body = (0, data) if rtu else (int.from_bytes(data[:2], "big"), data[6:])
-                unit, function, address, count = struct.unpack(">BBHH", body[:6])
-                meter.play(Asked(transaction, unit, function, address, count, rtu, writer.write, writer.close))
+                meter.play(read_request(data, rtu, writer.write, writer.close))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
@@ -236,10 +242,8 @@ async def pty_meter() -> AsyncIterator[Hostile]:
     def receive() -> None:
         received.extend(os.read(ours, 1024))
         while len(received) >= 8:
-            body = bytes(received[:8])
+            meter.play(read_request(bytes(received[:8]), True, lambda data: _write(ours, data), hang_up))
             del received[:8]
-            unit, function, address, count = struct.unpack(">BBHH", body[:6])
-            meter.play(Asked(0, unit, function, address, count, True, lambda data: _write(ours, data), hang_up))
 
     loop.add_reader(ours, receive)
     meter.url = f"rtu://{os.ttyname(theirs)}?baud=115200"
