@@ -70,7 +70,7 @@ class Reading:
 
     values: Mapping[str, Floats]
     at_start: Mapping[str, float]
-    ends: Mapping[str, float]  # of counters: the value at which each register rolls over
+    ends: Mapping[str, float]  # of the model's counters: the value at which each register rolls over
 
 
 @dataclass(frozen=True, kw_only=True)

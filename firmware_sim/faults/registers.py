@@ -51,8 +51,8 @@ class RollOver(RegisterFault):
     def shown(self, reading: Reading) -> Mapping[str, Floats]:
         """Count from there."""
         return {
-            name: np.mod(reading.ends[name] - self.after_wh + reading.values[name] - start, reading.ends[name])
-            for name, start in reading.at_start.items()
+            name: np.mod(end - self.after_wh + reading.values[name] - reading.at_start[name], end)
+            for name, end in reading.ends.items()
         }
 
 

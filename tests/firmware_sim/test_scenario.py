@@ -88,6 +88,22 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         (('bus = "tcp"', 'bus = "tpc"'), "meter m1.bus: there is no bus 'tpc'; did you mean 'tcp'?"),
         (("power_w = 1", 'power_w = 1\nstarts = "2d"\nends = "1d"'), "meter m1, load 1.ends: is not after starts"),
         (('kind = "constant"', "kind = []"), "meter m1, load 1.kind: []: expected one of office, lighting"),
+        (
+            ("power_w = 1", 'power_w = 1\n[[meter.fault]]\nkind = "silent"'),
+            "meter m1, fault 1.kind: 'silent': expected one",
+        ),
+        (("power_w = 1", 'power_w = 1\n[[meter.fault]]\nkind = "delay"'), "meter m1, fault 1.delay_s: missing"),
+        (
+            ("power_w = 1", 'power_w = 1\n[[meter.fault]]\nkind = "silence"\nuntil = "0s"'),
+            "meter m1, fault 1.until: is not after from",
+        ),
+        (
+            ("power_w = 1", 'power_w = 1\n[[meter.fault]]\nkind = "wiring"\ncts = ["l1"]'),
+            "meter m1, fault 1.cts: ['l1']: expected a list of three phases",
+        ),
+        ((':0"', ':0"\n[[bus.fault]]\nkind = "noise"\nshare = 2'), "bus tcp, fault 1.share: 2: expected a number"),
+        ((':0"', ':0"\npaced = 1'), "bus tcp.paced: 1: expected true or false"),
+        (("unit = 1", "unit = 1\nsunspec_base = 4"), "meter m1.sunspec_base: 4: expected one of 40000, 50000, 0"),
         (("power_w = 1", 'power_w = 1\nstarts = "soon"'), "meter m1, load 1.starts: 'soon': expected a time"),
     ],
 )

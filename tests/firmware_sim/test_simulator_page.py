@@ -1,24 +1,45 @@
-"""docs/simulator.md names every key that a scenario may have."""
+"""docs/simulator.md names every key and every kind that a scenario may have, and its test runs."""
 
-import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
-from firmware_sim.loads import KINDS
+from firmware_sim.faults import KINDS as FAULTS
+from firmware_sim.fields import keys_of
+from firmware_sim.loads import KINDS as LOADS
 from firmware_sim.scenario import BusSpec, MeterSpec, Scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
+ROWS = {row.split("`")[1]: row for row in PAGE.splitlines() if re.match(r"\| `[a-z_]+`", row)}
 
 
-@pytest.mark.parametrize("table", [Scenario, BusSpec, MeterSpec, *KINDS.values()], ids=lambda table: table.__name__)
+@pytest.mark.parametrize("table", [Scenario, BusSpec, MeterSpec, *LOADS.values()], ids=lambda table: table.__name__)
 def test_every_key_is_documented(table: type) -> None:
     """A key without a word on the page fails here."""
-    keys = [field.name for field in dataclasses.fields(table) if "read" in field.metadata]
-
-    assert [key for key in keys if f"`{key}`" not in PAGE] == []
+    assert [key for key in keys_of(table) if f"`{key}`" not in PAGE] == []
 
 
-def test_every_kind_is_documented() -> None:
-    """A kind of load without a row on the page fails here."""
-    assert [kind for kind in KINDS if f"| `{kind}` |" not in PAGE] == []
+@pytest.mark.parametrize("kind", [*LOADS, *FAULTS])
+def test_every_kind_is_documented(kind: str) -> None:
+    """A kind of load or fault without a row on the page fails here, and a key without a place in its row."""
+    keys = keys_of((LOADS | FAULTS)[kind]).keys() - {"starts", "ends", "pf", "thd_percent", "from", "until", "share"}
+
+    assert [key for key in keys if f"`{key}`" not in ROWS.get(kind, "")] == []
+    assert kind in ROWS
+
+
+def test_no_kind_is_documented_that_there_is_not() -> None:
+    """A row that nothing stands behind promises what nobody keeps."""
+    assert set(ROWS) == {*LOADS, *FAULTS}
+
+
+pytest_plugins = ["pytester"]
+
+
+def test_the_page_shows_a_test_that_passes(pytester: pytest.Pytester) -> None:
+    """Word for word, as a stranger copies it into a file of his own."""
+    (shown,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    pytester.makepyfile(shown)
+
+    pytester.runpytest_inprocess("-p", "no:asyncio").assert_outcomes(passed=1)

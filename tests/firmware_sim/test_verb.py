@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -130,3 +131,37 @@ def test_a_paced_clock_begins_at_its_start() -> None:
     first_s, second_s = clock.now_s(), clock.now_s()
 
     assert START_S <= first_s < second_s < START_S + 1e6
+
+
+def test_faults_on_the_fly_by_a_socket(tmp_path: Path) -> None:
+    """One order a line, one answer a line; the socket is gone at the end."""
+    path = tmp_path / "orders"
+    orders = [
+        'office value quantities=["frequency_hz"] value=0',
+        "faults",
+        "office clear",
+        "faults",
+        "rs485 delay delay_s=0.1 until=1m",
+        "offce silence",
+        "office delay",
+        "office",
+    ]
+    command = (*SIM, "demo", "--control", str(path), "--json")
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(path))
+            client.sendall("".join(order + "\n" for order in orders).encode())
+            lines = client.makefile()
+            answers = [lines.readline().strip() for _ in orders]
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(10)
+
+    assert answers[0] == answers[2] == answers[3] == answers[4] == "ok"
+    assert answers[1].startswith("office: Value(")
+    assert answers[5].startswith("error: 'offce': no such meter or bus; there are main, office")
+    assert answers[6] == "error: delay.delay_s: missing"
+    assert answers[7].startswith("error: expected `METER-OR-BUS KIND")
+    assert (code, path.exists()) == (0, False)
