@@ -1,11 +1,12 @@
 """What ``gateway.toml`` and ``site.toml`` may say: the fields of each table, and what must fit together."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.acquire.bus_url import parse_url
+from agent.acquire.bus_url import parse_url, wrong_unit
 from agent.acquire.profile import profile_names
 from agent.errors import InputError
 from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
@@ -132,7 +133,7 @@ def meter_fields(folder: Path) -> tuple[Field, ...]:
     return (
         *fact_fields(_identifier(24)),
         Field("bus", text),
-        Field("unit", whole(1, 247)),
+        Field("unit", whole(0, 255)),
         Field("profile", _profile(folder)),
         Field("ct_ratio", ratio, default=1.0),
         Field("vt_ratio", ratio, default=1.0),
@@ -177,10 +178,20 @@ def check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[str
     for index, name in enumerate(names):
         if name and name not in used and used <= set(names):  # else the unknown name above tells it already
             check.complain(("bus", index), f'no meter is on bus "{name}"; remove it or add a [[meter]] to it')
-    asked = (
-        f"unit {meter['unit']} on bus {meter['bus']}" if meter["unit"] and meter["bus"] else None for meter in meters
-    )
+    known = [meter["unit"] is not None and meter["bus"] for meter in meters]
+    asked = [f"unit {m['unit']} on bus {m['bus']}" if both else None for m, both in zip(meters, known, strict=True)]
     _check_unique(check, "meter", "unit", asked)
+    _check_units(check, {bus["name"]: bus["url"] for bus in buses}, meters)
+
+
+def _check_units(check: Check, urls: dict[str | None, str | None], meters: list[dict[str, Any]]) -> None:
+    for index, meter in enumerate(meters):
+        url = urls.get(meter["bus"])
+        if url is None or meter["unit"] is None:
+            continue
+        with suppress(InputError):  # the URL is complained about where it stands
+            if expected := wrong_unit(url, meter["unit"]):
+                check.complain(("meter", index, "unit"), f"{meter['unit']} is wrong, expected {expected} on {url}")
 
 
 def _line_name(check: Check, index: int, url: str | None) -> str | None:
@@ -208,6 +219,10 @@ def check_meters(check: Check, meters: list[dict[str, Any]]) -> None:
         told.update(ring)
         if meter["declared_w"] is not None and not meter["declared"]:
             check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
+        most_w = meter.get("max_power_w")
+        if most_w is not None and meter["declared_w"] is not None and meter["declared_w"] > most_w:
+            what = f"{meter['declared_w']:g} is more than max_power_w = {most_w:g}"
+            check.complain(("meter", index, "declared_w"), f"{what}, what the feeder can carry; one of them is wrong")
 
 
 def _ring(meter: str | None, parents: dict[str, str | None]) -> list[str]:

@@ -68,6 +68,22 @@ def parse_url(url: str) -> TcpAddress | SerialAddress:
             raise _wrong(url, f"unknown scheme {other!r}" if other else "it names no scheme")
 
 
+def wrong_unit(url: str, unit: int) -> str:
+    """Say what is expected where no meter on a bus can have a unit id, and nothing where one can. Raises InputError.
+
+    Unit ids are 1 to 247, and 0 is everybody (Modbus over Serial Line V1.02, 2.2). A device on TCP may
+    answer to 0 or 255 as well, by which it means itself (Modbus Messaging on TCP/IP V1.0b).
+
+    >>> wrong_unit("tcp://10.0.0.7", 255), wrong_unit("rtu:///dev/ttyUSB0", 255)
+    ('', '1 to 247')
+    """
+    address = parse_url(url)
+    tcp = isinstance(address, TcpAddress) and not address.rtu
+    if 1 <= unit <= 247 or (tcp and unit in (0, 255)):
+        return ""
+    return "1 to 247, or 0 or 255" if tcp else "1 to 247"
+
+
 def _tcp(url: str, parts: SplitResult, port: int | None) -> TcpAddress:
     rtu = parts.scheme == "rtu+tcp"
     if not parts.hostname:

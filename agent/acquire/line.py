@@ -21,7 +21,8 @@ class Line:
     """The timing of one bus."""
 
     byte_s: float  # one byte on the wire, with its start, parity and stop bits
-    frame_bytes: int  # of a request and its reply together, without the words
+    request_bytes: int
+    reply_bytes: int  # without the words
     silence_s: float  # before each frame
     turnaround_s: float  # from the end of a request to the start of its reply
 
@@ -35,16 +36,26 @@ class Line:
         """
         byte_s = (9 + stopbits + (parity != "N")) / baud
         silence_s = _FAST_SILENCE_S if baud > _FAST_BAUD else 3.5 * byte_s
-        return cls(byte_s=byte_s, frame_bytes=8 + 5, silence_s=silence_s, turnaround_s=max(_TURNAROUND_S, silence_s))
+        turnaround_s = max(_TURNAROUND_S, silence_s)
+        return cls(byte_s=byte_s, request_bytes=8, reply_bytes=5, silence_s=silence_s, turnaround_s=turnaround_s)
 
     @classmethod
     def tcp(cls) -> "Line":
         """Time a Modbus TCP connection: a small fixed cost a request, and hardly any for the words."""
-        return cls(byte_s=_TCP_BYTE_S, frame_bytes=12 + 9, silence_s=0.0, turnaround_s=_TCP_TURNAROUND_S)
+        return cls(byte_s=_TCP_BYTE_S, request_bytes=12, reply_bytes=9, silence_s=0.0, turnaround_s=_TCP_TURNAROUND_S)
+
+    @property
+    def request_s(self) -> float:
+        """Give the time that the bytes of a request take."""
+        return self.request_bytes * self.byte_s
+
+    def reply_s(self, count: int) -> float:
+        """Give the time that the bytes of a reply of ``count`` registers take."""
+        return (self.reply_bytes + 2 * count) * self.byte_s
 
     def wire_s(self, count: int) -> float:
         """Give the time that one read of ``count`` registers takes, request and reply with their silences."""
-        return self.silence_s + self.turnaround_s + (self.frame_bytes + 2 * count) * self.byte_s
+        return self.silence_s + self.request_s + self.turnaround_s + self.reply_s(count)
 
 
 def line_of(url: str) -> Line:

@@ -37,6 +37,11 @@ class BusLoad:
         """Give the share of the time that the bus is busy, without retries; above 1 it cannot carry the plan."""
         return self.tier_s(Tier.FAST) / poll.period_s + self.tier_s(Tier.SLOW) / poll.slow_period_s
 
+    def shortest_period_s(self, slow_period_s: float) -> float:
+        """Give the poll period at which the bus would never rest; infinite where the slow tier alone is too much."""
+        left = 1 - self.tier_s(Tier.SLOW) / slow_period_s
+        return self.tier_s(Tier.FAST) / left if left > 0 else float("inf")
+
 
 def meter_load(meter: str, unit: int, profile: MeterProfile, line: Line) -> MeterLoad:
     """Plan one meter."""

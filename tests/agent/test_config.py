@@ -84,9 +84,10 @@ def test_the_example_is_sound() -> None:
         ('id = "main"', f'id = "{"m" * 25}"', "meter[1].id: "),
         ('id = "office"', 'id = "main"', 'meter[2].id: "main" is taken already by the [[meter]] at line '),
         ("unit = 2", "unit = 1", 'meter[2].unit: "unit 1 on bus hall" is taken already'),
-        ("unit = 2", "unit = 0", "meter[2].unit: 0 is wrong, expected a whole number from 1 to 247"),
+        ("unit = 2", "unit = 0", "meter[2].unit: 0 is wrong, expected 1 to 247 on rtu:///dev/ttyUSB0?baud=9600"),
+        ("unit = 2", "unit = 256", "meter[2].unit: 256 is wrong, expected a whole number from 0 to 255"),
         ("unit = 2", "unit = true", "meter[2].unit: true is wrong"),
-        ("unit = 2", "", "meter[2].unit: missing, expected a whole number from 1 to 247"),
+        ("unit = 2", "", "meter[2].unit: missing, expected a whole number from 0 to 255"),
         ('bus = "hall"', 'bus = "hal"', 'meter[1].bus: "hal" is no [[bus]] of this file, did you mean "hall"?'),
         ("abb_b23", "abb_b24", 'meter[2].profile: "abb_b24" is wrong, expected a known profile'),
         ("abb_b23", "a\\u0000.toml", 'meter[2].profile: "a\N{REPLACEMENT CHARACTER}.toml" is wrong, expected a text w'),
@@ -95,6 +96,11 @@ def test_the_example_is_sound() -> None:
         ('parent = "main"', "declared_w = 5.0", "meter[2].declared_w: has no effect without declared"),
         ('parent = "main"', "ct_ratio = 0", "meter[2].ct_ratio: 0 is wrong, expected a ratio, from 0.001 to 100000"),
         ('parent = "main"', "max_power_w = 0", "meter[2].max_power_w: 0 is wrong, expected watts, from 1 to 1e9"),
+        (
+            'parent = "main"',
+            'declared = "mining"\ndeclared_w = 9e3\nmax_power_w = 8e3',
+            "meter[2].declared_w: 9000 is more than max_power_w = 8000, what the feeder can carry",
+        ),
         ('parent = "main"', 'declared = "minning"', 'meter[2].declared: "minning" is wrong'),
         ("period_s = 1.0", "period_s = 0", "poll.period_s: 0 is wrong, expected seconds, from 0.1 to 3600"),
         ("period_s = 1.0", "period_s = nan", "poll.period_s: nan is wrong"),
@@ -177,3 +183,18 @@ def test_a_site_is_checked_like_a_gateway(tmp_path: Path) -> None:
         (8, "meter[2].id"),
         (9, "meter[2].unit"),
     ]
+
+
+@pytest.mark.parametrize(("unit", "right"), [(0, True), (247, True), (255, True), (248, False)])
+def test_a_device_on_tcp_may_mean_itself_by_0_or_255(tmp_path: Path, unit: int, right: bool) -> None:
+    """What is reserved on a line, and what everybody hears there, some devices have as their only unit id."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(
+        GOOD.replace("rtu:///dev/ttyUSB0?baud=9600", "tcp://10.0.0.7").replace("unit = 2", f"unit = {unit}")
+    )
+
+    if right:
+        assert load_gateway(path).meters[1].unit == unit
+    else:
+        with pytest.raises(InputError, match="248 is wrong, expected 1 to 247, or 0 or 255 on tcp"):
+            load_gateway(path)

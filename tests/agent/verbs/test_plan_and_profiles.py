@@ -108,3 +108,29 @@ def test_a_word_finds_its_profiles(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main(["profiles", "list", "acme"]) == 2
     assert 'no profile has "acme"' in capsys.readouterr().err
+
+
+def test_a_plan_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each request in its parts, the sums of the tiers, the shortest period, and the usual ways beside it."""
+    words = ["plan", "rtu:///dev/ttyUSB0?baud=9600", "--profile", "schneider_pm5110", "--explain"]
+
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "fast, every 1 s: 3 requests, 203 bytes, 282 ms" in out
+    assert "the shortest period that it can carry is 0.283 s" in out
+    assert "one request a value              27    459   1117   3.954" in out
+
+    assert main([*words, "--json"]) == 0
+    (bus,) = json.loads(capsys.readouterr().out)["buses"]
+    assert [way["way"] for way in bus["ways"]][:2] == ["flatwatt", "one request a value"]
+    parts = ("silence_s", "request_s", "turnaround_s", "reply_s")
+    assert sum(r[part] for r in bus["requests"] for part in parts) == pytest.approx(bus["ways"][0]["full_s"], abs=1e-4)
+
+
+def test_a_unit_id_is_right_or_wrong_by_its_bus(capsys: pytest.CaptureFixture[str]) -> None:
+    """255 is what some devices on TCP have, and none on a line."""
+    assert main(["plan", "tcp://10.0.0.1", "--profile", "abb_b23", "--unit", "255"]) == 0
+    capsys.readouterr()
+
+    assert main(["plan", "rtu:///dev/ttyUSB0", "--profile", "abb_b23", "--unit", "255"]) == 2
+    assert "--unit 255 is wrong, expected 1 to 247 on rtu:///dev/ttyUSB0" in capsys.readouterr().err
