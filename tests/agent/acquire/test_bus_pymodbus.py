@@ -47,10 +47,12 @@ TIMEOUT_S = 0.05
 def _quiet(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Whatever the meter does, nothing is logged and nothing reaches the terminal."""
     caplog.set_level(logging.INFO)
+    gc.freeze()  # so that only what the test leaves behind is collected
 
     yield
 
     gc.collect()
+    gc.unfreeze()
     assert [record.getMessage() for record in caplog.records if record.name != "asyncio" or record.levelno > 10] == []
     assert capfd.readouterr() == ("", "")
 
