@@ -12,7 +12,6 @@ from enum import Enum
 
 from agent.acquire.diagnose import Values, shown
 from agent.quantities import QUANTITIES
-from agent.records import Register
 
 PHASES = ("l1", "l2", "l3")
 PHASE_VOLTAGES = tuple(f"voltage_{phase}_v" for phase in PHASES)
@@ -157,10 +156,9 @@ def _known(values: Values, name: str) -> float:
     return values.get(name, math.nan)
 
 
-def judgement(register: Register, values: Values, impossible: Set[str]) -> str:
-    """Say of one value that was read whether it can be believed: "ok" or what is wrong with it."""
-    name, value = register.name, values[register.name]
-    quantity = QUANTITIES[name]
+def judgement(name: str, values: Values, impossible: Set[str]) -> str:
+    """Say of one quantity that was read whether it can be believed: "ok" or what is wrong with it."""
+    value, quantity = values.get(name, math.nan), QUANTITIES[name]
     if name in impossible:
         return f"impossible: outside {quantity.low:g} to {quantity.high:g} {quantity.unit}".rstrip()
     if math.isnan(value):

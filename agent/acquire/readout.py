@@ -5,13 +5,14 @@ The poller serves the daemon: it hides what it can mend. A person before a meter
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from agent.acquire.bus import Bus
 from agent.acquire.codec import decode_poll
 from agent.acquire.line import Line
 from agent.acquire.plan import plan
+from agent.acquire.sunspec import Walk
 from agent.errors import BusDownError, BusError, BusReason
 from agent.records import MeterProfile, ReadRequest, Tier
 
@@ -41,15 +42,43 @@ def is_answer(error: BusError) -> bool:
     return error.reason in _ANSWERS and error.code not in _GATEWAY_CODES
 
 
+async def walk_sunspec(
+    ask: Callable[[ReadRequest], Awaitable[tuple[int, ...] | BusError]], profile: MeterProfile, unit: int, line: Line
+) -> tuple[int, int] | BusError:
+    """Give address and number of the first of the profile's SunSpec models, or why there is none."""
+    walk = Walk(profile, unit, line)
+    header: tuple[int, ...] = ()
+    while walk.request is not None:
+        answer = await ask(walk.request)
+        if isinstance(answer, BusError) and not is_answer(answer):
+            return answer
+        header = () if isinstance(answer, BusError) else answer
+        walk.answered(header)
+    if walk.base is None:
+        text = f"no SunSpec model {' or '.join(map(str, profile.sunspec))} at 40000, 50000 or 0"
+        return BusError(BusReason.EXCEPTION, text, 2)
+    return walk.base, header[0]
+
+
 class MeterReader:
     """Reads one meter again and again; a block that is refused is read in halves from then on."""
 
-    def __init__(self, bus: Bus, profile: MeterProfile, unit: int, line: Line, base: int = 0) -> None:
+    def __init__(self, bus: Bus, profile: MeterProfile, unit: int, line: Line) -> None:
         self._bus, self._profile, self._unit, self._line = bus, profile, unit, line
-        self._requests = plan(profile, unit, tuple(Tier), line, base)
+        self._requests: tuple[ReadRequest, ...] = ()
+        if not profile.sunspec:
+            self._requests = plan(profile, unit, tuple(Tier), line)
 
     async def read(self) -> Readout:
         """Read every entry once; after a silence that a second attempt confirms, the rest is not asked."""
+        if not self._requests:
+            located = await walk_sunspec(self._answer, self._profile, self._unit, self._line)
+            if isinstance(located, BusError):
+                return self._nothing(located)
+            self._requests = plan(self._profile, self._unit, tuple(Tier), self._line, located[0])
+        return await self._read()
+
+    async def _read(self) -> Readout:
         waiting, kept = deque(self._requests), list[ReadRequest]()
         replies: list[tuple[ReadRequest, tuple[int, ...]]] = []
         failures: list[BusError] = []
@@ -91,6 +120,21 @@ class MeterReader:
                 if is_answer(error) or isinstance(error, BusDownError):
                     break
         return None, errors
+
+    async def _answer(self, request: ReadRequest) -> tuple[int, ...] | BusError:
+        words, errors = await self._ask(request)
+        return errors[-1] if words is None else words
+
+    def _nothing(self, error: BusError) -> Readout:
+        """Give the reading of a meter in which the model could not be found."""
+        names = self._profile.quantities
+        return Readout(
+            values=dict.fromkeys(names, math.nan),
+            impossible=frozenset(),
+            unread=dict.fromkeys(names, error),
+            failures=(error,),
+            requests=1,
+        )
 
     def _halves(self, request: ReadRequest) -> tuple[ReadRequest, ...]:
         registers = sorted(request.registers, key=lambda register: register.address)

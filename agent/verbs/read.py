@@ -1,23 +1,27 @@
-"""Read a meter once, every register of its profile, and show the values.
+"""Read a meter once, every register of its profile, and show the values with a judgement of each.
 
     flatwatt read tcp://10.0.0.7 --profile abb_b23
     flatwatt read 'rtu:///dev/ttyUSB0?baud=9600' --profile eastron_sdm630 --unit 3
 
-Nothing is ever written to a meter. A value that the meter does not have, or that is out of any
-plausible range, is shown as "-" and is null in JSON. Exit code 1 when the meter does not give
-its active power, with the reason; 2 when an argument is wrong.
+A value is "ok", "not available" (the meter says so), "impossible" (outside the range of its
+quantity), "unusual" (no mains have it) or "contradicts" another value: the phases sum to the total,
+|P| is at most S, PF is P / S, and S of a phase is U times I. A load that switches between two
+requests contradicts itself once; `flatwatt doctor` reads several times and says what is wrong.
+
+Nothing is ever written to a meter. A value that is not available or impossible is shown as "-" and is
+null in JSON. Exit code 1 when the meter does not give its active power, with the reason; 2 when an
+argument is wrong.
 """
 
 import argparse
 import asyncio
-import logging
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.acquire.poll_statistics import MeterStatistics
-    from agent.records import MeterProfile, Sample
+    from agent.acquire.readout import Readout
+    from agent.records import MeterProfile
 
 HELP = "read a meter once and show its values"
 
@@ -52,51 +56,53 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--unit {args.unit} is wrong, expected 0 to 255")
     if not 0 < args.timeout <= 60:
         raise InputError(f"--timeout {args.timeout:g} is wrong, expected seconds above 0, up to 60")
-    logging.getLogger("agent").addHandler(logging.NullHandler())  # the sample says it
     profile = find_profile(args.profile)
-    sample, statistics = asyncio.run(_poll(args.url, args.unit, profile, args.timeout))
+    now_s, readout = asyncio.run(_read(args.url, args.unit, profile, args.timeout))
+    status = _status(readout)
     if args.json:
-        _write_json(profile, args.unit, sample)
-    elif sample.status == "ok":
-        _write_table(profile, args.unit, sample, statistics)
-    if sample.status != "ok" or math.isnan(sample.values.get(_POWER, math.nan)):
-        raise FlatwattError(_complaint(args.url, args.unit, profile, sample, statistics))
+        _write_json(profile, args.unit, now_s, status, readout)
+    elif status == "ok":
+        _write_table(profile, args.unit, now_s, readout)
+    if status != "ok" or math.isnan(readout.values.get(_POWER, math.nan)):
+        raise FlatwattError(_complaint(args.url, args.unit, profile, status, readout))
     return 0
 
 
-async def _poll(url: str, unit: int, profile: "MeterProfile", timeout_s: float) -> "tuple[Sample, MeterStatistics]":
-    from random import Random
-
+async def _read(url: str, unit: int, profile: "MeterProfile", timeout_s: float) -> "tuple[float, Readout]":
     from agent.acquire.bus import open_bus
     from agent.acquire.line import line_of
-    from agent.acquire.make_poller import meter_plan
-    from agent.acquire.poller import BusPlan, Poller
+    from agent.acquire.readout import MeterReader
     from agent.clock import SystemClock
 
-    plan = meter_plan("meter", unit, profile, line_of(url))
-    bus = BusPlan(name=url, bus=open_bus(url, timeout_s), retries=1, meters=(plan,))
-    poller = Poller([bus], period_s=1.0, slow_period_s=1.0, random=Random(0))  # noqa: S311
+    bus = open_bus(url, timeout_s)
     try:
-        (sample,) = await poller.poll(SystemClock().now_s(), None)
+        return SystemClock().now_s(), await MeterReader(bus, profile, unit, line_of(url)).read()
     finally:
-        await poller.close()
-    return sample, poller.statistics().meters["meter"]
+        await bus.close()
+
+
+def _status(readout: "Readout") -> str:
+    """Tell of the active power as a sample does: ok, range, or the reason why it was not read."""
+    if _POWER in readout.impossible:
+        return "range"
+    error = readout.unread.get(_POWER)
+    return str(error.reason) if error else "ok"
 
 
 def _iso(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _write_json(profile: "MeterProfile", unit: int, sample: "Sample") -> None:
+def _write_json(profile: "MeterProfile", unit: int, now_s: float, status: str, readout: "Readout") -> None:
     from agent.terminal import say_json
 
-    values = {name: sample.values.get(name, math.nan) for name in profile.quantities}
+    values = {name: readout.values.get(name, math.nan) for name in profile.quantities}
     say_json(
         {
             "profile": profile.name,
             "unit": unit,
-            "time": _iso(sample.time_s),
-            "status": sample.status,
+            "time": _iso(now_s),
+            "status": status,
             "values": {name: _plain(value) for name, value in values.items()},
         }
     )
@@ -107,48 +113,40 @@ def _plain(value: float) -> float | None:
     return None if math.isnan(value) else float(f"{value:.15g}")
 
 
-def _write_table(profile: "MeterProfile", unit: int, sample: "Sample", statistics: "MeterStatistics") -> None:
+def _write_table(profile: "MeterProfile", unit: int, now_s: float, readout: "Readout") -> None:
+    from agent.acquire.diagnose import shown
+    from agent.acquire.diagnose_map import identity_findings
     from agent.quantities import QUANTITIES
     from agent.terminal import say, table
 
-    shown = {name: _shown(sample.values[name]) for name in profile.quantities}
-    width = max(map(len, shown.values()))
-    say(f"{profile.maker} {profile.model}, unit {unit}, {_iso(sample.time_s)}")
+    values = {name: shown(readout.values.get(name, math.nan)) for name in profile.quantities}
+    width = max(map(len, values.values()))
+    say(f"{profile.maker} {profile.model}, unit {unit}, {_iso(now_s)}")
     table(
-        ("quantity", "value".rjust(width), "unit", "meaning"),
-        [(name, text.rjust(width), QUANTITIES[name].unit, QUANTITIES[name].text) for name, text in shown.items()],
+        ("quantity", "value".rjust(width), "unit", "judgement"),
+        [(name, text.rjust(width), QUANTITIES[name].unit, _judged(name, readout)) for name, text in values.items()],
     )
-    for line in _remarks(profile, sample, statistics):
-        say(line)
+    for finding in identity_findings(profile, readout.values):
+        say(f"note: {finding.seen}: {finding.cause}")
+    if readout.failures:
+        say(f"note: not every request was answered: {readout.failures[-1]}")
 
 
-def _remarks(profile: "MeterProfile", sample: "Sample", statistics: "MeterStatistics") -> list[str]:
-    """Say what else one should know of a meter that answered."""
-    remarks = [
-        f"note: {name} is {_shown(sample.values[name])}, a {profile.model} says "
-        f"{' or '.join(map(_shown, expected))}: check that the profile fits the model"
-        for name, expected in profile.identity.items()
-        if sample.values[name] not in expected
-    ]
-    if statistics.failures:
-        remarks.append(f"note: not every request was answered: {statistics.last_error}")
-    if statistics.out_of_range:
-        remarks.append(f"note: {statistics.out_of_range} values are not plausible: check that the profile fits")
-    return remarks
+def _judged(name: str, readout: "Readout") -> str:
+    from agent.acquire.diagnose_values import judgement
+
+    error = readout.unread.get(name)
+    return f"no answer: {error}" if error else judgement(name, readout.values, readout.impossible)
 
 
-def _shown(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _complaint(url: str, unit: int, profile: "MeterProfile", sample: "Sample", statistics: "MeterStatistics") -> str:
+def _complaint(url: str, unit: int, profile: "MeterProfile", status: str, readout: "Readout") -> str:
     """Say what, where, why, and the next step."""
-    if sample.status == "range":
+    if status == "range":
         why = "what it says is impossible"
-    elif sample.status == "ok":
+    elif status == "ok":
         why = 'it answers "not available", or its profile knows no such register'
     else:
-        why = statistics.last_error
-    if next_step := _NEXT_STEPS.get(sample.status):
+        why = str(readout.unread[_POWER])
+    if next_step := _NEXT_STEPS.get(status):
         why = f"{why}; {next_step}"
     return f"unit {unit} ({profile.name}) at {url} gave no active power: {why}"

@@ -1,6 +1,7 @@
 """Current transformers that sit on the wrong phase, or the wrong way round."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_sound_wiring_is_not_complained_about(loads: tuple[complex, ...]) -> N
     ],
 )
 @pytest.mark.parametrize("load", ["heaters", "motors", "computers"])
-def test_each_wrong_wiring_is_named(load: str, wiring: dict[str, tuple[int, ...]], code: str, cause: str) -> None:
+def test_each_wrong_wiring_is_named(load: str, wiring: dict[str, Any], code: str, cause: str) -> None:
     """By the phase angles that only this wiring gives, with the fewest transformers moved."""
     (found,) = wiring_findings(meter_values(LOADS[load], **wiring))
 
