@@ -133,7 +133,7 @@ SUNSPEC_W = "FB2E 8000 0064 0000"  # -1234, not implemented, 100, 0
 
 def test_a_scale_factor_of_the_same_reply_comes_first() -> None:
     """SunSpec: -1234 at a factor of 1 are -12340 W, whatever an earlier reply said."""
-    decoded = reply("sunspec_203", 3, 40087, f"{SUNSPEC_W} 0001", {"active_power_scale_factor": 3.0})
+    decoded = reply("sunspec_203", 3, 18, f"{SUNSPEC_W} 0001", {"active_power_scale_factor": 3.0})
 
     assert decoded.values["active_power_w"] == -12340.0
     assert math.isnan(decoded.values["active_power_l1_w"])
@@ -143,7 +143,7 @@ def test_a_scale_factor_of_the_same_reply_comes_first() -> None:
 
 def test_a_scale_factor_of_an_earlier_reply_serves() -> None:
     """The factor is remembered by whoever polls; a fraction is a negative power of ten."""
-    decoded = reply("sunspec_203", 3, 40087, SUNSPEC_W, {"active_power_scale_factor": -2.0})
+    decoded = reply("sunspec_203", 3, 18, SUNSPEC_W, {"active_power_scale_factor": -2.0})
 
     assert decoded.values["active_power_w"] == pytest.approx(-12.34)
 
@@ -151,7 +151,7 @@ def test_a_scale_factor_of_an_earlier_reply_serves() -> None:
 @pytest.mark.parametrize("factor", ["8000", "7FFF", "8001"])
 def test_a_scale_factor_that_is_none_makes_the_values_unknown(factor: str) -> None:
     """Not implemented, or a power of ten that no number holds: NaN, and no overflow."""
-    decoded = reply("sunspec_203", 3, 40087, f"{SUNSPEC_W} {factor}")
+    decoded = reply("sunspec_203", 3, 18, f"{SUNSPEC_W} {factor}")
 
     assert math.isnan(decoded.values["active_power_w"])
 
