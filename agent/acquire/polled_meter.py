@@ -20,6 +20,7 @@ from agent.errors import BusError, BusReason
 from agent.records import MeterProfile, ReadRequest, Sample, Tier
 
 _POWER = "active_power_w"  # what a sample is for: with it the status is ok
+BACKOFF = "backoff"  # status of a sample whose meter, or block with the active power, was left alone
 _RANGE = "range"  # status of a sample whose active power was read and is impossible
 _IDENTITY = ("serial_number", "model_code")  # another value is another meter
 _LESSONS = (2, 3)  # exceptions that may be meant for a part of the block only: illegal address, illegal value
@@ -145,7 +146,8 @@ class PolledMeter:
         """End the visit: draw the conclusions and give the values.
 
         The status is ``range`` where the active power was read and is impossible, ``ok`` where it was
-        read (or nothing failed), else the reason of the first failure.
+        read, else the reason of the first failure; where nothing failed now, ``backoff`` while its block
+        is left alone, and ``exception`` where this unit does not have it.
         """
         visit = self._visit
         values, out_of_range = self._decode(visit)
@@ -153,14 +155,20 @@ class PolledMeter:
         self._settle(visit)
         if Tier.IDENTITY in self._asked:
             self._recognise(values, visit.tick_s)
-        if _POWER in out_of_range:
-            status = _RANGE
+        if _POWER in values:
+            status = _RANGE if _POWER in out_of_range else "ok"
         else:
-            status = "ok" if visit.error is None or _POWER in values else visit.error.reason.value
+            status = visit.error.reason.value if visit.error else self._why_no_power()
         for tier in self._asked:
             if not self._names[tier].keys() <= values.keys():
                 values = self._names[tier] | values
         return Sample(self.id, visit.tick_s, status, values)
+
+    def _why_no_power(self) -> str:
+        """Give the status of a visit on which the active power was not asked."""
+        if _POWER not in self._names[Tier.FAST]:
+            return "ok"
+        return BACKOFF if any(map(self._is_cold, self._cold)) else BusReason.EXCEPTION.value
 
     async def _knock(self) -> bool:
         """Ask one thing, another one each time, since a meter may be deaf to some; tell whether it is there."""

@@ -15,13 +15,12 @@ from collections.abc import Callable, Sequence
 from agent.acquire.backoff import Backoff
 from agent.acquire.bus import Bus
 from agent.acquire.poll_statistics import Periods
-from agent.acquire.polled_meter import PolledMeter
+from agent.acquire.polled_meter import BACKOFF, PolledMeter
 from agent.errors import BusReason
 from agent.records import Sample
 
 logger = logging.getLogger(__name__)
 
-BACKOFF = "backoff"  # status of a meter that was left alone
 _SILENT = 3  # polls in a row without an answer are worth a line; one may be noise
 _CAUTION = 1.5  # times the wire time that a job is given: a meter may take longer than a typical one
 
