@@ -87,12 +87,14 @@ def test_golden_polls_show_power_that_is_exported_and_every_mark_of_absence(name
 
 @pytest.mark.parametrize("name", golden_names())
 def test_a_profile_wants_what_the_documents_of_its_meter_say(name: str) -> None:
-    """Silence before a request, time for a reply, the factory's serial setting, the codes of the model."""
+    """Length and alignment of a request, the silence before it, time for a reply, the serial setting, the codes."""
     profile, first = find_profile(name), golden_polls(name)[0]
 
     requests = plan(profile, UNIT, tuple(Tier), LINES["rtu"])
     serial = f"{profile.baud} 8{profile.parity}{profile.stopbits}"
 
+    assert profile.max_registers <= first.meter.get("max_registers", 125)
+    assert profile.even_blocks == first.meter.get("even", False)
     assert {request.min_gap_s * 1000 for request in requests} == {first.meter.get("min_gap_ms", 0.0)}
     assert {request.min_timeout_s * 1000 for request in requests} == {first.meter.get("min_timeout_ms", 0.0)}
     assert serial == first.meter.get("serial", "0 80")
