@@ -8,7 +8,8 @@ multiplication a value, all in C; only values that refer to others are computed 
 import math
 import struct
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -21,6 +22,7 @@ _CODES = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q"
 _EXPONENT_MAX = 300  # what a float64 holds; SunSpec allows 10
 _RATINGS = ("ct_primary_a", "ct_secondary_a")  # amperes on a transformer's nameplate, not on its wire
 _FINITE = sys.float_info.max
+_ANY = (-math.inf, math.inf)
 _PROGRAMS = 4096  # 200 meters with a few sets of requests each, and what partial polls leave
 
 
@@ -43,7 +45,7 @@ def decode(request: ReadRequest, words: Sequence[int], parameters: Mapping[str, 
 
 
 def decode_poll(
-    requests: tuple[ReadRequest, ...], replies: Iterable[Sequence[int]], parameters: Mapping[str, float]
+    requests: tuple[ReadRequest, ...], replies: Collection[Sequence[int]], parameters: Mapping[str, float]
 ) -> Decoded:
     """Give the values that the replies to ``requests``, in the same order, carry together.
 
@@ -79,6 +81,9 @@ def with_transformers(profile: MeterProfile, ct_ratio: float, vt_ratio: float) -
     return replace(profile, registers=registers)
 
 
+_Scaled = tuple[tuple[tuple[str, ...], str, tuple[tuple[str, float, float], ...]], ...]
+
+
 class _Program:
     """What a set of requests needs, worked out."""
 
@@ -90,8 +95,9 @@ class _Program:
         "_names",
         "_pack",
         "_pick",
-        "_referring",
+        "_scaled",
         "_scales",
+        "_sums",
         "_swapped",
         "_unpack",
     )
@@ -100,7 +106,6 @@ class _Program:
         ends = accumulate(request.count for request in requests)
         begins = {q: end - q.count - q.address for q, end in zip(requests, ends, strict=True)}
         placed = [(register, begin + register.address) for q, begin in begins.items() for register in q.registers]
-        placed.sort(key=lambda item: _depth(item[0]))  # what others refer to comes first
         registers = [register for register, _ in placed]
         picture = [(at + word, swapped) for register, at in placed for word, swapped in _picture(register.order)]
         self._count = sum(request.count for request in requests)
@@ -111,11 +116,12 @@ class _Program:
         self._names = tuple(register.name for register in registers)
         self._scales = tuple(register.scale for register in registers)
         self._absent = tuple(map(_absent, registers)) if any(register.absent for register in registers) else ()
-        limits = [(-math.inf, math.inf) if _depth(register) else _limits(register) for register in registers]
+        limits = [_ANY if _refers(register) else _limits(register) for register in registers]
         self._low, self._high = zip(*limits, strict=True)
-        self._referring = tuple((register, *_limits(register)) for register in registers if _depth(register))
+        self._scaled = _scaled(registers)
+        self._sums = tuple((r.name, r.plus, r.minus, *_limits(r)) for r in registers if r.plus or r.minus)
 
-    def run(self, replies: Iterable[Sequence[int]], parameters: Mapping[str, float]) -> Decoded:
+    def run(self, replies: Collection[Sequence[int]], parameters: Mapping[str, float]) -> Decoded:
         raws = self._raws(replies)
         values = dict(zip(self._names, map(mul, raws, self._scales), strict=True))
         if any(map(contains, self._absent, raws)):
@@ -124,14 +130,20 @@ class _Program:
         numbers, rejected = values.values(), []
         if not (all(map(le, self._low, numbers)) and all(map(le, numbers, self._high))):
             rejected = _reject(values, zip(self._names, self._low, self._high, strict=True))
-        for register, low, high in self._referring:
-            value = values[register.name] = _completed(register, values, parameters)
-            if not low <= value <= high:
-                rejected += _reject(values, ((register.name, low, high),))
+        for names, exponent, rows in self._scaled:
+            factor = _factor(names, exponent, values, parameters)
+            for name, low, high in rows:
+                value = values[name] = values[name] * factor
+                if not low <= value <= high:
+                    rejected += _reject(values, ((name, low, high),))
+        for name, plus, minus, low, high in self._sums:
+            values[name] += sum(values.get(part, math.nan) for part in plus)
+            values[name] -= sum(values.get(part, math.nan) for part in minus)
+            rejected += _reject(values, ((name, low, high),))
         return Decoded(values, tuple(rejected))
 
-    def _raws(self, replies: Iterable[Sequence[int]]) -> tuple[float, ...]:
-        found = tuple(chain.from_iterable(replies))
+    def _raws(self, replies: Collection[Sequence[int]]) -> tuple[float, ...]:
+        found = next(iter(replies)) if len(replies) == 1 else tuple(chain.from_iterable(replies))
         if len(found) != self._count:
             raise ValueError(f"{len(found)} words answer a request for {self._count}")
         words = self._pick(found)
@@ -145,11 +157,8 @@ def _program(requests: tuple[ReadRequest, ...]) -> _Program:
     return _Program(requests)
 
 
-def _depth(register: Register) -> int:
-    """Tell when a value can be known: at once, when factors are, or when the parts of its sum are."""
-    if register.plus or register.minus:
-        return 2
-    return 1 if register.multiply_by or register.exponent_from else 0
+def _refers(register: Register) -> bool:
+    return bool(register.multiply_by or register.exponent_from or register.plus or register.minus)
 
 
 def _picture(order: str) -> list[tuple[int, bool]]:
@@ -162,7 +171,7 @@ def _picture(order: str) -> list[tuple[int, bool]]:
     return [(order.index(letter) // 2, order.index(letter) % 2 == 1) for letter in high_bytes]
 
 
-def _picker(positions: Sequence[int]) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
     if list(positions) == list(range(positions[0], positions[0] + len(positions))):
         return itemgetter(slice(positions[0], positions[0] + len(positions)))
     return itemgetter(*positions)
@@ -170,6 +179,19 @@ def _picker(positions: Sequence[int]) -> Callable[[tuple[int, ...]], tuple[int, 
 
 def _swap(word: int) -> int:
     return word >> 8 | (word & 0xFF) << 8
+
+
+def _scaled(registers: Iterable[Register]) -> _Scaled:
+    """Give what is multiplied, by what it is multiplied by: meters have few ratios and scale factors for many values.
+
+    The limits are those of the product; a sum is held to its own once it is complete.
+    """
+    groups: defaultdict[tuple[tuple[str, ...], str], list[tuple[str, float, float]]] = defaultdict(list)
+    for register in registers:
+        if register.multiply_by or register.exponent_from:
+            limits = _ANY if register.plus or register.minus else _limits(register)
+            groups[register.multiply_by, register.exponent_from].append((register.name, *limits))
+    return tuple((*factors, tuple(rows)) for factors, rows in groups.items())
 
 
 def _limits(register: Register) -> tuple[float, float]:
@@ -187,18 +209,10 @@ def _as_value(dtype: str, pattern: int) -> float:
     return value
 
 
-def _completed(register: Register, values: Mapping[str, float], parameters: Mapping[str, float]) -> float:
-    """Give a value with what it refers to: factors of now or of before, parts of a sum of now only."""
-    value = values[register.name]
-    for name in register.multiply_by:
-        value *= _known(name, values, parameters)
-    if register.exponent_from:
-        value *= _power_of_ten(_known(register.exponent_from, values, parameters))
-    for name in register.plus:
-        value += values.get(name, math.nan)
-    for name in register.minus:
-        value -= values.get(name, math.nan)
-    return value
+def _factor(names: Iterable[str], exponent: str, values: Mapping[str, float], parameters: Mapping[str, float]) -> float:
+    """Give the product of what values are multiplied by, of this poll or else of an earlier one."""
+    factor = math.prod(_known(name, values, parameters) for name in names)
+    return factor * _power_of_ten(_known(exponent, values, parameters)) if exponent else factor
 
 
 def _known(name: str, values: Mapping[str, float], parameters: Mapping[str, float]) -> float:
