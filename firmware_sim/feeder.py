@@ -5,6 +5,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.electrical import Phases, Power, measure, phase_shares, share_out
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from firmware_sim.plant import Plant
 
 BLOCK = 2048  # steps computed at once: a few milliseconds a meter
+PAGE = 512  # steps held as registers: those of a block would take a megabyte a meter
 _DEMAND_S = 900  # the usual demand interval
 
 
@@ -130,9 +132,17 @@ class Feeder:
         demand: Floats = (sums[ends] - sums[ends - steps]) / steps
         return demand
 
-    def rows(self, block: int) -> tuple[Bytes, ...]:
-        """Give the register bytes of each span of the map, one row a step."""
-        return self.map.rows(self.values(block), self.nameplate.factors)
+    def rows(self, page: int) -> tuple[Bytes, ...]:
+        """Give the register bytes of each span of the map over a page, one row a step."""
+        block, first = divmod(page * PAGE, BLOCK)
+        values = {name: series[first : first + PAGE] for name, series in self.values(block).items()}
+        return self.map.rows(values, self.nameplate.factors)
+
+    def gaps(self, page: int) -> NDArray[np.bool_]:
+        """Tell of each step of a page whether a recording has a gap there."""
+        block, first = divmod(page * PAGE, BLOCK)
+        missing: NDArray[np.bool_] = np.isnan(self.power(block).active_w[first : first + PAGE])
+        return missing
 
     def check(self) -> None:
         """Raise SimError where the profile names what is not modelled, or a fault what the meter does not have."""
