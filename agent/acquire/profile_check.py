@@ -83,7 +83,8 @@ def _check_shape(check: Check, entry: Entry) -> None:
 def _check_power(check: Check, entries: Sequence[Entry]) -> None:
     """Check that the active power is read at every poll: all that the agent says of a load, it says by it."""
     power = next((entry for entry in entries if entry["name"] == "active_power_w"), None)
-    if power is None and entries:
+    misnamed = any(entry["table"] == "registers" and entry["name"] not in QUANTITIES for entry in entries)
+    if power is None and entries and not misnamed:
         total = 'a meter without a total has the register of phase 1 here, and plus = ["active_power_l2_w", …]'
         check.complain(("registers", "active_power_w"), f"missing, and a load is judged by it; {total}")
     elif power and power["tier"] not in ("fast", None):

@@ -107,7 +107,7 @@ COMMON = (  # what [defaults] may say for every entry; the required ones must co
     Field("function", _function),
     Field("dtype", _word(_DTYPES, _DTYPES_ELSEWHERE)),
     Field("order", _word(ORDERS, _ORDERS_ELSEWHERE)),
-    Field("verified", one_of("2 sources", "1 source")),
+    Field("verified", matching("2 sources|1 source", '"2 sources" where two independent ones agree, else "1 source"')),
     Field("scale", _scale, default=1.0),
     Field("tier", one_of(*(str(tier) for tier in Tier)), default="fast"),
     Field("absent", list_of(whole(0, 2**64 - 1)), default=()),

@@ -117,7 +117,7 @@ def _with(register: "Register") -> str:
 def _limits(profile: "MeterProfile") -> list[str]:
     unlisted = "unlisted ones in between where that is faster, since no source says which are refused"
     if profile.max_gap is not None:
-        unlisted = f"at most {profile.max_gap} unlisted ones in a row"
+        unlisted = f"at most {profile.max_gap} unlisted ones in a row" if profile.max_gap else "none that is unlisted"
     lines = [f"a request: at most {profile.max_registers} registers, {unlisted}"]
     if profile.even_blocks:
         lines.append("a request: start and length are even")

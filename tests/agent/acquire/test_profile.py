@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from agent.acquire.profile import find_profile, load_profile, profile_names
-from agent.acquire.profile_fields import COMMON, LIMITS, METER, OWN, SERIAL, SUNSPEC
 from agent.errors import InputError
 from agent.quantities import QUANTITIES
 from agent.records import Tier
@@ -117,14 +116,3 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     """A typing mistake costs no search."""
     with pytest.raises(InputError, match='unknown profile "eastron_sdm30", did you mean "eastron_sdm630"'):
         find_profile("eastron_sdm30")
-
-
-def test_the_page_on_adding_a_meter_shows_a_sound_profile_and_names_every_key(tmp_path: Path) -> None:
-    """Its example passes the checker, and each key of the format stands in its tables."""
-    page = (Path(__file__).parents[3] / "docs" / "adding-a-meter.md").read_text()
-    example = tmp_path / "acme_e3.toml"
-    example.write_text(page.split("```toml\n")[1].split("```")[0])
-
-    assert load_profile(example).quantities[0] == "active_power_w"
-    tables = (METER, LIMITS, SERIAL, SUNSPEC, COMMON, OWN)
-    assert [field.name for table in tables for field in table if f"`{field.name}`" not in page] == []

@@ -38,7 +38,7 @@ from tests.agent.acquire.test_profile import GOOD
         ("phases = 3", "phases = 4", "meter.phases: 4 is wrong, expected one of 1, 2, 3"),
         ("address = 0x20,", "address = 0x20, scale = 0,", "registers.ct_ratio.scale: 0 is wrong"),
         ("active_power_w =", "active_power_kw =", "registers.active_power_kw: no quantity of the vocabulary, did you"),
-        ("active_power_w =", "power_w =", "registers.active_power_w: missing, and a load is judged by it"),
+        ("active_power_w =", "apparent_power_va =", "registers.active_power_w: missing, and a load is judged by it"),
         ('multiply_by = ["ct_ratio"]', 'tier = "slow"', 'registers.active_power_w.tier: "slow" is too seldom'),
         (
             "address = 0x12",
