@@ -109,6 +109,7 @@ class _Worker:
 
     def start(self, tick_s: float, deadline_s: float) -> None:
         """Begin the round of a tick, now or when the one under way is over."""
+        self._finish()
         if self._next is not None:
             self._overruns += 1
             for meter in self._meters.values():
@@ -119,9 +120,7 @@ class _Worker:
 
     def take(self, tick_s: float) -> list[Sample]:
         """Give what has been sampled since the last call."""
-        if self.task and self.task.done():
-            self.task.result()  # an error of ours in it is raised here
-            self.task = None
+        self._finish()
         samples, self._rounds.samples = self._rounds.samples, []
         for sample in samples:
             if sample.time_s < tick_s:
@@ -151,6 +150,12 @@ class _Worker:
             meter.id: meter.tally.statistics(self.name, meter.unit, units.get(meter.unit), meter.backoff, meter.learned)
             for meter in self._meters.values()
         }
+
+    def _finish(self) -> None:
+        """Let go of a task that is over; an error of ours in it is raised here."""
+        if self.task and self.task.done():
+            self.task.result()
+            self.task = None
 
     async def _work(self) -> None:
         while self._next is not None:

@@ -1,0 +1,34 @@
+"""No meter suffers from another: ten meters on a line of 9600 baud, in virtual time that is true to the wire."""
+
+import pytest
+
+from bench.fairness import END_S, KINDS, LONGEST_STEP_S, PERIOD_S, measure
+
+
+@pytest.mark.parametrize("troubled", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_meters_that_fail_cost_the_others_nothing(kind: str, troubled: int) -> None:
+    """Where one, two or three of ten meters fail at once, the others keep their period and every sample."""
+    result = measure(kind, troubled)
+
+    assert result.period_p95 <= 1.2
+    assert result.lost == 0
+    assert result.back_after_s <= LONGEST_STEP_S
+    assert result.requests <= 25  # in 15 minutes: doubling steps to a minute, less up to a quarter
+
+
+def test_overloaded_bus_serves_every_meter_alike_and_says_so() -> None:
+    """Where the fast tiers take twice the period, every second tick is skipped, for all meters the same ones."""
+    result = measure("dead", 0, period_s=1.0)
+
+    assert max(result.samples) - min(result.samples) <= 1
+    assert min(result.samples) > 0.4 * END_S
+    assert result.overruns > 0.5 * END_S
+    assert result.utilisation > 0.99
+
+
+def test_bus_that_is_never_free_reads_its_slow_tiers_all_the_same() -> None:
+    """Nothing starves: an overdue counter is read, one a tick, although the tick has no room for it."""
+    busy, idle = measure("dead", 0, period_s=2.3), measure("dead", 0, period_s=3 * PERIOD_S)
+
+    assert busy.slow_reads >= 0.4 * idle.slow_reads
