@@ -22,9 +22,13 @@ _KEEPALIVE_IDLE_S = 10  # without a byte, before the kernel asks whether the pee
 _KEEPALIVE_EVERY_S = 5  # and thrice, so that a peer which is gone is known within half a minute
 _UNACKNOWLEDGED_MS = 10_000  # what the peer's kernel has not taken by then has no peer
 
+_GONE = "the adapter is not there any more; plug it in again"
 _FULL = "does it serve as many clients as it can? Disconnect another one"
 _NEXT_STEPS = {
     errno.ENOENT: "check the path; adapters are listed under /dev/serial/by-id",
+    errno.EIO: _GONE,
+    errno.ENODEV: _GONE,
+    errno.ENXIO: _GONE,
     errno.EACCES: "add the user to the group 'dialout'",
     errno.EAGAIN: "another program holds the port; stop it",
     errno.ECONNREFUSED: "check the port, and that Modbus TCP is enabled in the device",

@@ -17,7 +17,7 @@ The time is the event loop's: a line lives in real time even where the meters' t
 import asyncio
 import logging
 
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 
 from agent.acquire.bus_answers import GATEWAY_CODES
 from agent.acquire.bus_client import Client, Watch, open_client
@@ -62,14 +62,15 @@ class PymodbusBus:
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the words that ``request`` asks for. Raises BusError."""
-        await self._let_rest(request.unit)
+        if self._client:  # else it is known at once that there is no line
+            await self._let_rest(request.unit)
         async with self._lock:
             loop = asyncio.get_running_loop()
             began_s = loop.time()
             try:
+                client = self._client or await self._connect()
                 await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
                 await self._fall_silent(request)
-                client = self._client or await self._connect()
                 return await self._exchange(client, request)
             finally:
                 self._times.used(began_s, loop.time())
@@ -133,6 +134,8 @@ class PymodbusBus:
         read = client.read_holding_registers if request.function == 3 else client.read_input_registers
         try:
             reply = await read(request.address, count=request.count, device_id=request.unit)
+        except ConnectionException:
+            raise BusError(BusReason.DISCONNECTED, "the connection broke before the request") from None
         except ModbusException as error:
             raise BusError(BusReason.GARBAGE, f"pymodbus: {error}") from None
         finally:

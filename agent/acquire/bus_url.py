@@ -10,6 +10,7 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from agent.errors import InputError
@@ -82,6 +83,17 @@ def wrong_unit(url: str, unit: int) -> str:
     if 1 <= unit <= 247 or (tcp and unit in (0, 255)):
         return ""
     return "1 to 247, or 0 or 255" if tcp else "1 to 247"
+
+
+def by_id_path(path: str, folder: str = "/dev/serial/by-id") -> str | None:
+    """Give the path that names the adapter behind ``path`` wherever it is plugged in, or None where there is none.
+
+    ``/dev/ttyUSB0`` is the adapter that was found first; the links in ``folder`` hold maker and serial number.
+    """
+    links = sorted(Path(folder).glob("*"))
+    if Path(path) in links:
+        return None
+    return next((str(link) for link in links if link.resolve() == Path(path).resolve()), None)
 
 
 def _tcp(url: str, parts: SplitResult, port: int | None) -> TcpAddress:

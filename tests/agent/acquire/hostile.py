@@ -160,9 +160,12 @@ def flipped_bit(asked: Asked) -> None:
     asked.send(bytes(frame))
 
 
-def exception_2(asked: Asked) -> None:
-    """Refuse: illegal data address."""
-    asked.send_frame(bytes((asked.function | 0x80, 2)))
+def exception(code: int) -> Act:
+    """Answer with an exception."""
+    return lambda asked: asked.send_frame(bytes((asked.function | 0x80, code)))
+
+
+exception_2 = exception(2)  # illegal data address
 
 
 def empty_pdu(asked: Asked) -> None:

@@ -27,7 +27,8 @@ LATEST_ON_RTU_S = 1.29  # the shortest time-out there, 0.3 s, and the ceiling af
 
 def delay_s(random: Random, ceiling_s: float, latest_s: float) -> float:
     """Draw how long a meter takes: no time to speak of, any time, or longer than anybody waits."""
-    return random.choice((random.uniform(0, 0.05), random.uniform(0, latest_s), random.uniform(ceiling_s, latest_s)))
+    prompt_s = 0.05 * ceiling_s
+    return random.uniform(*random.choice(((0.0, prompt_s), (0.0, latest_s), (ceiling_s, latest_s))))
 
 
 async def read_until_late(bus: Bus, random: Random, late: int) -> Counter[str]:

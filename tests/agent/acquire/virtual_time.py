@@ -8,6 +8,9 @@ import selectors
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest import mock
+
+from pymodbus.transport import transport
 
 Serve = Callable[[bytes, Callable[[bytes], None], Callable[[], None]], None]
 """What is done with each packet that arrives at the other end: the packet, a way to answer, a way to hang up."""
@@ -71,8 +74,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return _Wire(self, protocol, self._serve), protocol
 
 
+async def _open_port(loop: VirtualTimeLoop, protocol_factory: Any, *_: Any, **__: Any) -> Any:
+    return await loop.create_connection(protocol_factory)
+
+
 def run_virtually(main: Coroutine[Any, Any, None], serve: Serve) -> float:
-    """Run to the end and give the seconds that passed in virtual time."""
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(serve)) as runner:
+    """Run to the end and give the seconds that passed in virtual time; a serial port leads to ``serve`` too."""
+    with (
+        mock.patch.object(transport, "create_serial_connection", _open_port),
+        asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(serve)) as runner,
+    ):
         runner.run(main)
         return runner.get_loop().time()

@@ -1,0 +1,302 @@
+"""How long the bus waits for whom, on lines that it shares between meters: in virtual time."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from agent.acquire.bus import Bus, open_bus
+from agent.acquire.bus_patience import Patience
+from agent.errors import BusError, BusReason
+from tests.agent.acquire.hostile import (
+    Act,
+    Asked,
+    Hostile,
+    exception,
+    honest,
+    late,
+    read_request,
+    request,
+    silent,
+    words,
+)
+from tests.agent.acquire.virtual_time import run_virtually
+
+URLS = {"rtu": "rtu://line?baud=9600", "rtu+tcp": "rtu+tcp://gateway:4001", "tcp": "tcp://gateway"}
+WIRE_S = 0.02  # of the requests here: what the plan says that they take on the line
+CEILING_S = 1.0
+
+
+def play(kind: str, meter: Hostile, scenario: Callable[[Bus], Awaitable[None]]) -> None:
+    """Play a scenario on the bus to ``meter``."""
+
+    async def with_bus() -> None:
+        bus = open_bus(URLS[kind], CEILING_S)
+        await scenario(bus)
+        await bus.close()
+        await meter.stop()
+
+    run_virtually(with_bus(), lambda data, send, hang_up: meter.play(read_request(data, kind != "tcp", send, hang_up)))
+
+
+def by_unit(**acts: Act) -> Act:
+    """Several meters on one line: ``u1=silent`` is what unit 1 does; the others are honest."""
+    return lambda asked: acts.get(f"u{asked.unit}", honest)(asked)
+
+
+async def outcome(bus: Bus, unit: int = 7, address: int = 100) -> BusReason | str:
+    """Read once: "right", "wrong" or the reason of the failure."""
+    asked = request(address, unit=unit, wire_s=WIRE_S)
+    try:
+        return "right" if await bus.read(asked) == words(asked) else "wrong"
+    except BusError as error:
+        return error.reason
+
+
+async def seconds_of(awaited: Awaitable[object]) -> float:
+    """The seconds until it is done."""
+    began_s = asyncio.get_running_loop().time()
+    await awaited
+    return asyncio.get_running_loop().time() - began_s
+
+
+@pytest.mark.parametrize(("takes_s", "timeout_s"), [(0.03, 0.1), (0.22, 0.4), (0.9, 1.0)])
+def test_measured_response_sets_the_timeout(takes_s: float, timeout_s: float) -> None:
+    """The first request gets the full time-out, later ones twice what the meter needs, within floor and ceiling."""
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus) == "right"
+        assert bus.times().units[7].timeout_s == CEILING_S
+        assert await outcome(bus) == "right"
+        assert bus.times().units[7].timeout_s == pytest.approx(timeout_s)
+
+    play("rtu", Hostile(always=late(takes_s)), scenario)
+
+
+def test_profile_sets_the_least_timeout() -> None:
+    """A meter whose manual says that it may take 0.5 s gets them, however fast it has been."""
+
+    async def scenario(bus: Bus) -> None:
+        for _ in range(2):
+            await bus.read(request(min_timeout_s=0.5))
+
+        assert bus.times().units[7].timeout_s == 0.5
+
+    play("rtu", Hostile(), scenario)
+
+
+@pytest.mark.parametrize("kind", URLS)
+def test_slower_meter_is_read_again_after_one_failure(kind: str) -> None:
+    """A late answer that is heard tells how slow the meter has become."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        assert [await outcome(bus) for _ in range(20)] == ["right"] * 20
+        meter.always = late(0.6)
+        assert [await outcome(bus) for _ in range(20)] == [BusReason.TIMEOUT] + ["right"] * 19
+
+    play(kind, meter, scenario)
+
+
+def test_slower_meter_is_read_again_though_its_late_answers_are_lost() -> None:
+    """Each failure doubles the time-out, so a meter that needs 0.5 s is heard at the fourth poll."""
+    patience = Patience(floor_s=0.1, ceiling_s=1.0)
+    patience.answered(7, 0.01)
+    failures = 0
+    while patience.timeout_s(7) < 0.5:
+        patience.timed_out(7)
+        failures += 1
+
+    assert failures == 3
+
+
+def test_slow_answer_is_remembered_and_forgotten() -> None:
+    """One slow answer in a quarter of an hour still sets the time-out; after some hours it does not."""
+    patience = Patience(floor_s=0.1, ceiling_s=1.0)
+    patience.answered(7, 0.4)
+    timeouts_s = []
+    for _ in range(10_000):
+        patience.answered(7, 0.01)
+        timeouts_s.append(patience.timeout_s(7))
+
+    assert timeouts_s[600] > 0.4
+    assert timeouts_s[-1] == 0.1
+
+
+def test_dead_meter_costs_a_line_little() -> None:
+    """Of 60 questions to a dead unit on 9600 baud, half a ceiling each and no silence after it."""
+    meter = Hostile(always=by_unit(u1=silent))
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus, unit=2)
+        cost_s = 0.0
+        for _ in range(60):
+            cost_s += await seconds_of(outcome(bus, unit=1))
+            assert await seconds_of(outcome(bus, unit=2)) < 0.01
+            await asyncio.sleep(2 * CEILING_S)
+
+        assert cost_s / 60 < 0.55 * CEILING_S
+        assert bus.times().units[1].answers == 0
+        assert math.isnan(bus.times().units[1].p99_s)
+
+    play("rtu", meter, scenario)
+
+
+def test_first_question_to_a_meter_that_died_is_cheap() -> None:
+    """A meter that was fast is not waited for longer than it needed, and doubled."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus)
+        meter.always = silent
+        assert await seconds_of(outcome(bus)) == pytest.approx(0.1 + WIRE_S, abs=0.005)
+
+    play("rtu", meter, scenario)
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtu+tcp"])
+def test_unit_that_owes_an_answer_rests_and_others_do_not(kind: str) -> None:
+    """After a time-out another unit is asked at once, the same one when no answer can come any more."""
+    meter = Hostile(always=by_unit(u1=silent))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus, unit=1) is BusReason.TIMEOUT
+        assert bus.rest_s(1) == pytest.approx(CEILING_S + WIRE_S)
+        assert await seconds_of(outcome(bus, unit=2)) < 0.05
+        again = asyncio.create_task(seconds_of(outcome(bus, unit=1)))
+        await asyncio.sleep(0)
+        assert await seconds_of(outcome(bus, unit=2)) < 0.05
+        assert await again > CEILING_S + WIRE_S
+
+    play(kind, meter, scenario)
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtu+tcp"])
+def test_rest_ends_when_the_late_answer_is_heard(kind: str) -> None:
+    """A late answer is thrown away, by whomever it is overheard, and its unit may be asked again."""
+    meter = Hostile(always=by_unit(u1=late(1.3), u2=late(0.6)))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus, unit=1) is BusReason.TIMEOUT
+        assert await outcome(bus, unit=2) == "right"  # the late answer comes before its own
+        assert bus.rest_s(1) == 0.0
+
+    play(kind, meter, scenario)
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtu+tcp"])
+def test_gateway_that_gives_up_says_nothing_for_the_meter(kind: str) -> None:
+    """After exception 11 the meter's own answer may come, so on RTU it still rests."""
+    meter = Hostile(always=exception(11))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus) is BusReason.EXCEPTION
+        assert bus.rest_s(7) > CEILING_S
+
+    play(kind, meter, scenario)
+
+
+def test_unit_that_answers_again_and_again_rests() -> None:
+    """A gateway that repeats answers makes its unit rest for as long as it does, with an end."""
+
+    async def for_ever(asked: Asked) -> None:
+        while True:
+            asked.answer()
+            await asyncio.sleep(0.5)
+
+    meter = Hostile(always=by_unit(u1=for_ever))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus, unit=1) == "right"
+        await asyncio.sleep(1.1)
+        assert bus.rest_s(1) == pytest.approx(0.9 * CEILING_S)
+        assert await outcome(bus, unit=2) == "right"
+        with pytest.raises(BusError, match="unit 1 goes on answering what it was not asked"):
+            await bus.read(request(unit=1))
+
+    play("rtu+tcp", meter, scenario)
+
+
+def test_request_that_was_cancelled_keeps_the_line_until_its_answer_is_due() -> None:
+    """Nobody is asked into the answer to a request that nobody waits for any more."""
+    meter = Hostile(always=by_unit(u1=late(0.5)))
+
+    async def scenario(bus: Bus) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(outcome(bus, unit=1), 0.1)
+        assert await seconds_of(outcome(bus, unit=2)) > 0.8 * CEILING_S
+
+    play("rtu", meter, scenario)
+
+
+@pytest.mark.parametrize(("baud", "silence_s"), [(1200, 0.0291), (9600, 0.00364), (115200, 0.00175)])
+def test_silence_of_three_and_a_half_characters(baud: int, silence_s: float) -> None:
+    """Between an answer and the next request lie 3.5 characters, or 1.75 ms on a fast line."""
+    meter = Hostile()
+
+    async def scenario(_: Bus) -> None:
+        bus = open_bus(f"rtu://line?baud={baud}", CEILING_S)
+        for _ in range(3):
+            await bus.read(request())
+        await bus.close()
+        assert meter.times_s[2] - meter.times_s[1] == pytest.approx(silence_s, rel=0.01)
+
+    play("rtu", meter, scenario)
+
+
+@pytest.mark.parametrize("kind", URLS)
+def test_meter_gets_the_silence_it_wants(kind: str) -> None:
+    """Before a request the line is silent for as long as the meter wants, behind a TCP gateway too."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await bus.read(request())
+        await bus.read(request(min_gap_s=0.1))
+        assert meter.times_s[1] - meter.times_s[0] >= 0.1
+
+    play(kind, meter, scenario)
+
+
+def test_gateway_that_asks_one_meter_after_the_other() -> None:
+    """A healthy meter is not given up while its request waits behind a dead one's in the gateway."""
+    meter = Hostile()
+    free_s = 0.0
+
+    def in_turn(asked: Asked) -> None:
+        nonlocal free_s
+        loop = asyncio.get_running_loop()
+        dead = asked.unit == 1
+        free_s = max(free_s, loop.time()) + (0.9 if dead else 0.05)
+        loop.call_at(free_s, (lambda: exception(11)(asked)) if dead else asked.answer)
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus, unit=1)
+        for unit in (2, 3, 2, 3):
+            assert await outcome(bus, unit=unit) == "right"
+        for _ in range(5):
+            got = [await outcome(bus, unit=unit) for unit in (1, 2, 3)]
+            assert got[0] in (BusReason.TIMEOUT, BusReason.EXCEPTION)
+            assert got[1:] == ["right", "right"]
+            await asyncio.sleep(2.0)
+
+    meter.always = in_turn
+    play("tcp", meter, scenario)
+
+
+def test_answers_that_waited_in_a_gateway_do_not_set_the_timeout() -> None:
+    """What a meter needs is not known from an answer that waited behind another meter's."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus, unit=1)
+        await outcome(bus, unit=2)
+        meter.always = by_unit(u1=silent, u2=late(0.8))
+        assert await outcome(bus, unit=1) is BusReason.TIMEOUT
+        assert await outcome(bus, unit=2) == "right"
+        meter.always = honest
+        await asyncio.sleep(2.0)
+        await outcome(bus, unit=2)
+        assert bus.times().units[2].timeout_s == pytest.approx(0.3)
+
+    play("tcp", meter, scenario)
