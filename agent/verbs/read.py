@@ -42,18 +42,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the verb takes."""
     parser.add_argument("url", metavar="URL", help="tcp://HOST[:PORT], rtu:///dev/ttyUSB0?baud=9600, rtu+tcp://…")
     parser.add_argument("--profile", required=True, help="the meter's profile, see `flatwatt profiles`, or its path")
-    parser.add_argument("--unit", type=int, default=1, help="the meter's unit id, 0 to 255")
+    parser.add_argument("--unit", type=int, default=1, help="the meter's unit id, 1 to 247; on TCP also 0 and 255")
     parser.add_argument("--timeout", type=float, default=1.0, metavar="S", help="seconds a reply may take to begin")
     parser.add_argument("--json", action="store_true", help="write one JSON object with every quantity of the profile")
 
 
 def run(args: argparse.Namespace) -> int:
     """Poll once and show it."""
+    from agent.acquire.bus_url import wrong_unit
     from agent.acquire.profile import find_profile
     from agent.errors import FlatwattError, InputError
 
-    if not 0 <= args.unit <= 255:
-        raise InputError(f"--unit {args.unit} is wrong, expected 0 to 255")
+    if expected := wrong_unit(args.url, args.unit):
+        raise InputError(f"--unit {args.unit} is wrong, expected {expected} on {args.url}")
     if not 0 < args.timeout <= 60:
         raise InputError(f"--timeout {args.timeout:g} is wrong, expected seconds above 0, up to 60")
     profile = find_profile(args.profile)

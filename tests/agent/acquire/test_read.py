@@ -126,7 +126,7 @@ async def test_meter_that_gives_no_power(meter: Hostile, act: object, status: st
     [
         (("udp://meter", "--profile", "eastron_sdm630"), "unknown scheme 'udp'"),
         (("tcp://meter", "--profile", "eastron_sdm360"), "did you mean"),
-        (("tcp://meter", "--profile", "eastron_sdm630", "--unit", "256"), "--unit 256 is wrong"),
+        (("tcp://meter", "--profile", "eastron_sdm630", "--unit", "248"), "--unit 248 is wrong"),
         (("tcp://meter", "--profile", "eastron_sdm630", "--timeout", "0"), "--timeout 0 is wrong"),
         (("tcp://meter",), "--profile"),
     ],
