@@ -57,7 +57,7 @@ class Arithmetic:
         values = view.window.values
         power_w, apparent_va = view.power_w, _used(mean(np.abs(values["apparent_power_va"])))
         reactive_var, factor = mean(values["reactive_power_var"]), _used(np.abs(mean(values["power_factor"])))
-        phases_w, product_va = self._sum(view.phase_power_w), self._sum(view.voltage_v * view.current_a)
+        phases_w, product_va = self._sum(view.phase_power_w), self._sum(self._products_va(view))
         return (
             _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, _differ),
             _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, _exceeds),
@@ -65,6 +65,10 @@ class Arithmetic:
             _Rule("the power is {:,.0f} W, voltages times currents are {:,.0f} VA", power_w, product_va, _exceeds),
             _Rule("the power factor is {:.2f}, but P / S {:.2f}", factor, np.abs(ratio(power_w, apparent_va)), _is_off),
         )
+
+    def _products_va(self, view: View) -> Floats:
+        """Give voltage times current of each phase; unknown where networks or wiring leave a phase without voltage."""
+        return np.where(view.tapped[..., None], view.voltage_v, np.nan) * view.current_a
 
     def _sum(self, phases: Floats) -> Floats:
         """Give the mean sum of the phases that the meter has, over the ticks at which all of them are known."""

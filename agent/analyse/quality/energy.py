@@ -13,9 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.features.robust import Floats, ratio
 from agent.analyse.quality.case import Check, Seen, Telling
 from agent.analyse.quality.counter import REGISTERS, Readings
+from agent.analyse.quality.flow import flow, nothing
 from agent.analyse.quality.view import LOW, Flags, View, verdict
 from agent.records import Quality
 
@@ -23,6 +24,7 @@ ENERGY = Check("energy", Quality.ENERGY, 3, 0, "energy and power agree again")
 
 _STEPS = 20  # of the register in an interval: two may be cut at its ends, 10 %
 _LEAST_S = 900.0  # registers and powers may be up to a minute apart, 7 %; the sign tells these from faults
+_LEAST_POLLS = 8  # in an interval: fewer do not show how much the load moves between them
 _MOST_S = 86_400.0  # a load that needs longer for 20 steps is none
 _COVERED = 0.95  # of the polls; a power that is not known cannot be added up
 _UNKNOWN_WH = 10_000.0  # resolution of a register that never moved: coarse ones behind large transformers have it
@@ -42,11 +44,13 @@ class _Ended:
     added_wh: Floats  # by the power
     spent_s: Floats
     step_wh: Floats  # resolution of the register
+    polls: Floats  # that were added up
 
     @property
     def ripe(self) -> Flags:
-        """Whether the register's steps no longer matter."""
-        flags: Flags = (np.abs(self.added_wh) >= _STEPS * self.step_wh) & (self.spent_s >= _LEAST_S)
+        """Whether the register's steps no longer matter, and enough of the load was seen."""
+        long = (self.spent_s >= _LEAST_S) & (self.polls >= _LEAST_POLLS)
+        flags: Flags = long & (np.abs(self.added_wh) >= _STEPS * self.step_wh)
         return flags
 
 
@@ -57,47 +61,33 @@ class Energy:
         shape = (len(meters), len(REGISTERS))
         self._start_wh, self._start_s = np.full(shape, np.nan), np.full(shape, np.nan)  # the reading that began it
         self._added_wh = np.zeros(shape)  # what the power has added since
-        self._noise_wh2 = np.zeros(shape)  # variance of that, by sampling
-        self._low_w, self._high_w = np.full(shape, np.nan), np.full(shape, np.nan)
-        self._known, self._ticks = np.zeros(shape), np.zeros(shape)
+        self._flow = nothing(shape)
         self._side = np.zeros(shape)  # which was the greater when they last disagreed
 
     def take(self, view: View, readings: Readings) -> Seen:
-        """Give what the intervals that end with this window show."""
+        """Give what the intervals that end with this window show, and begin new ones there."""
         self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
-        self._note(view, readings)
+        this_flow = flow(view, readings.flow_w)
+        self._flow = self._flow.joined(this_flow)
         end_wh, end_s, head_wh, rest_wh = _divided(view, readings)
         step_wh = np.where(np.isfinite(readings.resolution_wh), readings.resolution_wh, _UNKNOWN_WH)
-        ended = _Ended(end_wh - self._start_wh, self._added_wh + head_wh, end_s - self._start_s, step_wh)
+        ended = _Ended(
+            end_wh - self._start_wh, self._added_wh + head_wh, end_s - self._start_s, step_wh, self._flow.known
+        )
         fault = self._compare(view, ended)
         unbegun = ~(end_s - self._start_s <= _MOST_S) | np.isnan(self._start_wh)
         new = np.isfinite(end_wh) & (ended.ripe | unbegun)
-        self._begin(new, view, readings, end_wh, end_s)
-        self._added_wh = np.where(new, 0.0, self._added_wh + head_wh) + rest_wh
-        return Seen(ENERGY, _either(fault), partial(_tell, view, fault, ended))
-
-    def _note(self, view: View, readings: Readings) -> None:
-        """Note what this window says of how well the power is known."""
-        low_w, high_w, known, noise_wh2 = _spread(view, readings.flow_w)
-        self._low_w, self._high_w = np.fmin(self._low_w, low_w), np.fmax(self._high_w, high_w)
-        self._known, self._ticks = self._known + known, self._ticks + readings.flow_w.shape[-1]
-        self._noise_wh2 = self._noise_wh2 + noise_wh2
-
-    def _begin(self, new: Flags, view: View, readings: Readings, end_wh: Floats, end_s: Floats) -> None:
-        """Begin intervals anew with this window's last reading."""
-        low_w, high_w, known, noise_wh2 = _spread(view, readings.flow_w)
         self._start_wh, self._start_s = np.where(new, end_wh, self._start_wh), np.where(new, end_s, self._start_s)
-        self._low_w, self._high_w = np.where(new, low_w, self._low_w), np.where(new, high_w, self._high_w)
-        self._known = np.where(new, known, self._known)
-        self._ticks = np.where(new, readings.flow_w.shape[-1], self._ticks)
-        self._noise_wh2 = np.where(new, noise_wh2, self._noise_wh2)
+        self._flow = self._flow.replaced(new, this_flow)
+        self._added_wh = np.where(new, 0.0, self._added_wh + head_wh) + rest_wh
+        return Seen(ENERGY, np.fmax.reduce(fault, axis=-1), partial(_tell, view, fault, ended))
 
     def _compare(self, view: View, ended: _Ended) -> Floats:
         """Give 1 where register and power disagree, to the same side as before, 0 where not, NaN where unknown."""
         mean_w = ratio(ended.added_wh, ended.spent_s / 3600)
-        one_way = (self._high_w > 0) & (self._low_w >= -LOW * self._high_w)  # else both registers move
+        one_way = (self._flow.high_w > 0) & (self._flow.low_w >= -LOW * self._flow.high_w)  # else both registers move
         enough = mean_w > LOW * view.largest_w[:, None]
-        sure = ended.ripe & one_way & enough & (self._known >= _COVERED * self._ticks)
+        sure = ended.ripe & one_way & enough & (self._flow.known >= _COVERED * self._flow.ticks)
         excess_wh = ended.advanced_wh - ended.added_wh
         tolerance_wh = self._tolerance_wh(view, ended)
         wrong = np.abs(excess_wh) > tolerance_wh
@@ -109,29 +99,12 @@ class Energy:
     def _tolerance_wh(self, view: View, ended: _Ended) -> Floats:
         """Give by how much they may differ: steps, classes, no-load errors, sampling, and what came a little late."""
         late_s = 2 * max(view.window.period_s, _REFRESH_S)
-        late_wh = (self._high_w - self._low_w) * late_s / 3600
+        late_wh = (self._flow.high_w - self._flow.low_w) * late_s / 3600
+        sampled_wh = 3 * np.sqrt(self._flow.sum_variance_w2) * view.window.period_s / 3600
         idle_wh = _NO_LOAD * view.largest_w[:, None] * ended.spent_s / 3600
-        tolerance: Floats = (
-            2 * ended.step_wh + _CLASS * np.abs(ended.advanced_wh) + idle_wh + 3 * np.sqrt(self._noise_wh2) + late_wh
-        )
+        class_wh = _CLASS * np.abs(ended.advanced_wh)
+        tolerance: Floats = 2 * ended.step_wh + class_wh + idle_wh + sampled_wh + late_wh
         return tolerance
-
-
-def _spread(view: View, flow_w: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Give lowest and highest power, the number known, and the variance (Wh^2) of their sum: 3 s T / sqrt(N), squared.
-
-    Where phases flow in different directions, the lowest is minus infinity: meters that count each
-    phase for itself then move both registers.
-    """
-    phase_low_w = np.fmin.reduce(view.phase_power_w, axis=(1, 2))
-    phase_high_w = np.fmax.reduce(view.phase_power_w, axis=(1, 2))
-    least_w = LOW * view.largest_w
-    mixed = (phase_low_w < -least_w) & (phase_high_w > least_w)
-    low_w = np.where(mixed[:, None], -np.inf, np.fmin.reduce(flow_w, axis=-1))
-    known = np.isfinite(flow_w).sum(axis=-1)
-    centred = flow_w - mean(flow_w)[..., None]
-    squares_w2 = np.where(np.isfinite(centred), centred**2, 0.0).sum(axis=-1)
-    return low_w, np.fmax.reduce(flow_w, axis=-1), known.astype(float), squares_w2 * (view.window.period_s / 3600) ** 2
 
 
 def _divided(view: View, readings: Readings) -> tuple[Floats, Floats, Floats, Floats]:
@@ -152,12 +125,6 @@ def _divided(view: View, readings: Readings) -> tuple[Floats, Floats, Floats, Fl
     return end_wh, np.where(has, window.start_s + tick * window.period_s, np.nan), head_wh, rest_wh
 
 
-def _either(fault: Floats) -> Floats:
-    """Give one verdict for both registers of a meter: the worse one that is known."""
-    worse: Floats = np.fmax.reduce(fault, axis=-1)
-    return worse
-
-
 def _tell(view: View, fault: Floats, ended: _Ended, row: int) -> Telling:
     register = int(np.nanargmax(fault[row]))
     advanced_wh, added_wh = float(ended.advanced_wh[row, register]), float(ended.added_wh[row, register])
@@ -170,7 +137,7 @@ def _tell(view: View, fault: Floats, ended: _Ended, row: int) -> Telling:
     data = {"advanced_wh": advanced_wh, "added_wh": added_wh}
     if advanced_wh <= 2 * ended.step_wh[row, register]:
         advice = "the register is frozen, or the profile reads another one: compare it with the display"
-    elif np.fmin.reduce(power_w) == np.fmax.reduce(power_w):
+    elif len(power_w) >= _LEAST_POLLS and np.fmin.reduce(power_w) == np.fmax.reduce(power_w):
         advice = (
             f"the power stands still at {power_w[0]:,.1f} W: its register is frozen, or a gateway serves old values"
         )

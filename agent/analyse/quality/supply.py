@@ -43,13 +43,14 @@ class Supply:
 
     def _uneven(self, view: View, voltage_v: Floats) -> Seen:
         """See a phase whose voltage left those of the others: in some networks they were never alike."""
-        others_v = (voltage_v.sum(axis=1, keepdims=True) - voltage_v) / 2
-        apart = np.abs(ratio(voltage_v - others_v, others_v)) > _UNEVEN
-        odd = apart & (self.kept["alike"] > 0)
-        self.kept["alike"] = np.maximum(self.kept["alike"], ~apart & np.isfinite(others_v))
+        middle_v = np.sort(voltage_v, axis=1)[:, 1:2]  # the median of three is one of the right ones
+        apart = np.abs(ratio(voltage_v - middle_v, middle_v)) > _UNEVEN
+        carried = ~view.tapped & (mean(view.current_a) > 0)  # no voltage where current flows: the tap's fault
+        odd = apart & (self.kept["alike"] > 0) & ~carried
+        self.kept["alike"] = np.maximum(self.kept["alike"], ~apart & np.isfinite(middle_v))
 
         def tell(row: int) -> Telling:
-            phase = int(np.argmax(np.where(odd[row], np.abs(voltage_v[row] - others_v[row]), -1.0)))
+            phase = int(np.argmax(np.where(odd[row], np.abs(voltage_v[row] - middle_v[row]), -1.0)))
             others = [n for n in range(3) if n != phase]
             names = " and ".join(str(n + 1) for n in others)
             volts = joined([float(voltage_v[row, n]) for n in others], "V", 0)

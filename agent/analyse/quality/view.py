@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.robust import Floats
+from agent.analyse.features.robust import Floats, mean
 from agent.records import Window
 
 Flags = NDArray[np.bool_]
+_NO_VOLTAGE = 0.05  # of the other phases: an interruption in EN 50160
 LOW = 0.01  # of the largest load: below, a class 1 meter's errors are not bounded (IEC 62053-21: from 2 to 5 % of I_n)
 
 
@@ -24,6 +25,13 @@ class View:
     voltage_v: Floats
     current_a: Floats  # magnitudes: some meters sign their currents
     phase_power_w: Floats
+
+    @property
+    def tapped(self) -> Flags:
+        """Whether a phase has a voltage that deserves the name, shape (meters, 3)."""
+        volts = mean(self.voltage_v)
+        flags: Flags = volts > _NO_VOLTAGE * np.fmax.reduce(volts, axis=1, keepdims=True)
+        return flags
 
     @property
     def loaded(self) -> Flags:

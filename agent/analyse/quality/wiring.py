@@ -20,7 +20,6 @@ UNTAPPED = Check("untapped", Quality.WIRING, 1, 900, "all voltages are measured 
 IDLE = Check("idle_phase", Quality.GOOD, 2, 1800, "all phases carry current again")
 CHECKS = (REVERSED, CROSSED, UNTAPPED, IDLE)
 
-_NO_VOLTAGE = 0.05  # of the other phases: an interruption in EN 50160
 _BALANCED = 0.2  # of the mean: reliability.md, Q15
 _NEAR_FACTOR = 0.15  # a current on the wrong voltage is 120 degrees off, whatever the load
 _CARRIES = 0.3  # of the other phases: a phase that has always carried its share does not stop by itself
@@ -89,15 +88,15 @@ class Wiring:
             advice = f"the CTs (or the voltages) of phases {others} are exchanged: exchange them back"
             return Telling(seen, advice, {"right_phase": phase})
 
-        known = np.isfinite(factor).all(axis=1) & view.good & view.loaded & (spread < _BALANCED)
+        loaded = (voltage_v * current_a).sum(axis=1) > LOW * view.largest_w  # the powers themselves may cancel out
+        known = np.isfinite(factor).all(axis=1) & view.good & loaded & (spread < _BALANCED)
         return Seen(CROSSED, verdict(fits.any(axis=0), known), tell)
 
     def _untapped(self, view: View, current_a: Floats, voltage_v: Floats) -> Seen:
         """See current without voltage, on a phase that had one: some networks earth a phase."""
-        relative = ratio(voltage_v, voltage_v.max(axis=1, keepdims=True))
         carries = current_a > LOW * current_a.max(axis=1, keepdims=True)
-        missing = (relative < _NO_VOLTAGE) & carries & (self.kept["tapped"] > 0)
-        self.kept["tapped"] = np.maximum(self.kept["tapped"], relative > _STEADY)
+        missing = ~view.tapped & carries & (self.kept["tapped"] > 0)
+        self.kept["tapped"] = np.maximum(self.kept["tapped"], view.tapped)
 
         def tell(row: int) -> Telling:
             phase, others, volts = _odd(voltage_v[row], int(np.argmax(missing[row])))
@@ -109,7 +108,7 @@ class Wiring:
             advice = f"the meter's voltage tap or fuse of phase {phase} is open and a part of the energy is not counted"
             return Telling(seen, f"{advice}: check it", {"phase": phase, "voltage_v": volts[0], "current_a": amperes})
 
-        return Seen(UNTAPPED, verdict(missing.any(axis=1), view.good & np.isfinite(relative).all(axis=1)), tell)
+        return Seen(UNTAPPED, verdict(missing.any(axis=1), view.good & np.isfinite(voltage_v).all(axis=1)), tell)
 
     def _idle(self, view: View, current_a: Floats) -> Seen:
         """See a phase without current that carried its share for a day, while the others carry on."""

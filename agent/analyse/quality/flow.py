@@ -1,0 +1,80 @@
+"""How well is the power known over an interval? Its spread, counted window by window; arrays (meters, 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats, mean
+from agent.analyse.quality.view import LOW, Flags, View
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Powers of an interval in the direction that fills a register.
+
+    ``squares_w2`` is the sum of squared deviations from the mean. ``low_w`` is minus infinity where
+    phases flow in different directions: meters that count each phase for itself then move both registers.
+    """
+
+    low_w: Floats
+    high_w: Floats
+    mean_w: Floats
+    squares_w2: Floats
+    known: Floats  # ticks with a power
+    ticks: Floats
+
+    @property
+    def sum_variance_w2(self) -> Floats:
+        """Variance of the sum of the known powers, as samples of what flowed: N times their variance."""
+        variance: Floats = self.squares_w2 * self.known / np.maximum(self.known - 1, 1)
+        return variance
+
+    def joined(self, next_one: "Flow") -> "Flow":
+        """Give the flow over this interval and the next one; the spread by Chan's pairwise form.
+
+        >>> one, two = (np.array([float(n)]) for n in (1, 2))
+        >>> nothing = np.zeros(1)
+        >>> Flow(one, one, one, nothing, one, one).joined(Flow(two, two, two, nothing, one, one)).squares_w2.item()
+        0.5
+        """
+        known = self.known + next_one.known
+        apart = next_one.mean_w - self.mean_w
+        share = next_one.known / np.maximum(known, 1)
+        return Flow(
+            np.fmin(self.low_w, next_one.low_w),
+            np.fmax(self.high_w, next_one.high_w),
+            self.mean_w + apart * share,
+            self.squares_w2 + next_one.squares_w2 + apart**2 * self.known * share,
+            known,
+            self.ticks + next_one.ticks,
+        )
+
+    def replaced(self, where: Flags, other: "Flow") -> "Flow":
+        """Give ``other`` in some places."""
+        return Flow(
+            np.where(where, other.low_w, self.low_w),
+            np.where(where, other.high_w, self.high_w),
+            np.where(where, other.mean_w, self.mean_w),
+            np.where(where, other.squares_w2, self.squares_w2),
+            np.where(where, other.known, self.known),
+            np.where(where, other.ticks, self.ticks),
+        )
+
+
+def nothing(shape: tuple[int, int]) -> Flow:
+    """Give the flow of no time."""
+    zero, unknown = np.zeros(shape), np.full(shape, np.nan)
+    return Flow(unknown, unknown, zero, zero, zero, zero)
+
+
+def flow(view: View, flow_w: Floats) -> Flow:
+    """Give the flow of a window whose powers are ``flow_w`` (meters, 2, ticks)."""
+    phase_low_w = np.fmin.reduce(view.phase_power_w, axis=(1, 2))
+    phase_high_w = np.fmax.reduce(view.phase_power_w, axis=(1, 2))
+    mixed = (phase_low_w < -LOW * view.largest_w) & (phase_high_w > LOW * view.largest_w)
+    known = np.isfinite(flow_w)
+    mean_w = np.nan_to_num(mean(flow_w))
+    squares_w2 = np.where(known, (flow_w - mean_w[..., None]) ** 2, 0.0).sum(axis=-1)
+    low_w = np.where(mixed[:, None], -np.inf, np.fmin.reduce(flow_w, axis=-1))
+    ticks = np.full(mean_w.shape, float(flow_w.shape[-1]))
+    return Flow(low_w, np.fmax.reduce(flow_w, axis=-1), mean_w, squares_w2, known.sum(axis=-1).astype(float), ticks)

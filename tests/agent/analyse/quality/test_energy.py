@@ -1,0 +1,103 @@
+"""Energy registers against integrated power."""
+
+import numpy as np
+import pytest
+
+from tests.agent.analyse.metering import DAY, TICKS, Series, inspected, load, metered
+
+IMPORT = "active_energy_import_wh"
+
+
+def scaled(series: Series, factor: float, first: int, last: int) -> Series:
+    """Let the import register count ``factor`` times what flows, from the first to before the last window."""
+    steps = np.diff(series[IMPORT], prepend=series[IMPORT][0])
+    steps[first * TICKS : last * TICKS] *= factor
+    return series | {IMPORT: series[IMPORT][0] + np.cumsum(steps)}
+
+
+def test_a_ct_ratio_that_only_the_energy_has_is_named_and_cleared() -> None:
+    """Three intervals in a row; the windows from then on are not judged; told once, and once when it is over."""
+    told = inspected({"office": scaled(metered(load(DAY)), 5, 20, 60)})
+
+    assert told.checks() == [(22, "energy", "raised"), (62, "energy", "cleared")]
+    assert told.letters["office"] == "G" * 22 + "E" * 40 + "G" * 34
+    assert told.texts[0].startswith("office: the import register advanced by 24.95 kWh")
+    assert "where the power adds up to 5.00 kWh" in told.texts[0]
+    assert "since 2026-01-05 05:00 UTC" in told.texts[0]
+    assert "the CT ratio is set wrong in the meter or the profile's scale is off by ×5" in told.texts[0]
+
+
+def test_a_scale_that_is_no_transformers_is_told_as_such() -> None:
+    """Somebody scales the power by 1.3 on the way."""
+    told = inspected({"office": scaled(metered(load(40)), 1 / 1.3, 10, 40)})
+
+    assert told.checks() == [(12, "energy", "raised")]
+    assert "or scaled on the way" in told.texts[0]
+
+
+def test_a_register_that_stands_still_while_power_flows() -> None:
+    """Its display tells whether the register or the profile is at fault."""
+    told = inspected({"office": scaled(metered(load(40)), 0, 10, 40)})
+
+    assert told.checks() == [(12, "energy", "raised")]
+    assert "advanced by 0.00 kWh" in told.texts[0]
+    assert "the register is frozen" in told.texts[0]
+
+
+def test_a_power_that_stands_still_while_energy_advances() -> None:
+    """The voltage moves, so it is not the whole meter that is stuck."""
+    series = metered(load(40))
+    series["active_power_w"] = np.where(np.arange(40 * TICKS) < 10 * TICKS, series["active_power_w"], 5000.0)
+
+    told = inspected({"office": {name: series[name] for name in ("active_power_w", "voltage_l1_v", IMPORT)}})
+
+    assert told.checks() == [(12, "energy", "raised")]
+    assert "the power stands still at 5,000.0 W" in told.texts[0]
+
+
+def test_a_fault_that_was_told_is_not_told_again_after_a_restart() -> None:
+    """Nor is it forgotten: its end is told."""
+    told = inspected({"office": scaled(metered(load(DAY)), 5, 20, 60)}, restart_before=40)
+
+    assert told.checks() == [(22, "energy", "raised"), (62, "energy", "cleared")]
+
+
+@pytest.mark.parametrize(("step_wh", "watts"), [(1.0, 2e3), (100.0, 2e3), (1000.0, 2e4), (40_000.0, 4e5)])
+def test_coarse_registers_are_no_fault_and_hide_none(step_wh: float, watts: float) -> None:
+    """A register behind large transformers moves once in hours: it is compared over as many."""
+    honest = metered(load(8 * DAY, watts))
+    coarse = honest | {IMPORT: np.floor(honest[IMPORT] / step_wh) * step_wh}
+    halved = scaled(honest, 0.5, 0, 8 * DAY)
+    halved |= {IMPORT: np.floor(halved[IMPORT] / step_wh) * step_wh}
+
+    told = inspected({"honest": coarse, "halved": halved})
+
+    assert [(notice.meter, notice.data["check"]) for _, notice in told.notices] == [("halved", "energy")]
+    assert "×2" in told.texts[0]
+
+
+def test_energies_that_are_read_once_a_minute_are_compared() -> None:
+    """At 1 s polls the counters come at some ticks only, import and export at different ones."""
+    ticks = 900
+    series = metered(load(8, ticks=ticks), period_s=1.0)
+    steps = np.diff(series[IMPORT], prepend=series[IMPORT][0]) * 2
+    doubled = series | {IMPORT: np.cumsum(steps)}
+    for one in (series, doubled):
+        one[IMPORT] = np.where(np.arange(8 * ticks) % 60 == 17, one[IMPORT], np.nan)
+        one["active_energy_export_wh"] = np.where(np.arange(8 * ticks) % 60 == 40, 1e6, np.nan)
+
+    told = inspected({"honest": series, "doubled": doubled}, period_s=1.0)
+
+    assert [(notice.meter, notice.data["check"]) for _, notice in told.notices] == [("doubled", "energy")]
+
+
+def test_a_feeder_that_exports_is_compared_by_its_export_register() -> None:
+    """PV by day, whose export register counts half."""
+    sun = -30_000 * np.clip(np.sin((np.arange(3 * DAY * TICKS) / (4 * TICKS) % 24 - 6) / 12 * np.pi), 0, None)
+    series = metered(sun * np.repeat(load(3 * DAY, 1.0, ticks=1), TICKS))
+    export = "active_energy_export_wh"
+    series[export] = series[export][0] + (series[export] - series[export][0]) / 2
+
+    told = inspected({"roof": series})
+
+    assert told.notices[0][1].text.startswith("roof: the export register advanced by")
