@@ -2,8 +2,9 @@
 
 Every mistake is written as FILE:LINE: KEY: what is wrong and what was expected, all of them at
 once, and the exit code is 2. Where there is none, a summary says how many meters each bus carries
-and how much of the time reading them keeps it busy, with a warning where a bus cannot carry its
-meters.
+and how much of the time reading them keeps it busy. A warning is a doubt and no mistake: a bus that
+cannot carry its meters, a transformer ratio that the meter applies as well, a serial setting that is
+not the meter's own, a feeder that can carry more than the one that feeds it.
 """
 
 import argparse
@@ -39,22 +40,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(path: Path) -> dict[str, Any]:
+    from agent.acquire.doubts import doubts
     from agent.acquire.load import gateway_load
     from agent.config import load_gateway
     from agent.records import Tier
 
     config = load_gateway(path)
-    buses, warnings = [], []
-    for bus in gateway_load(config):
-        share, poll_s = bus.utilisation(config.poll), bus.tier_s(Tier.FAST)
-        profiles = sorted({meter.profile.name for meter in bus.meters})
-        numbers = {"poll_s": round(poll_s, 4), "utilisation": round(share, 4)}
-        buses.append({"name": bus.bus, "url": bus.url, "meters": len(bus.meters), "profiles": profiles, **numbers})
-        if share > 1:
-            warnings.append(
-                f'bus "{bus.bus}" cannot carry its meters: one poll takes {poll_s:.2f} s and the period is '
-                f"{config.poll.period_s:g} s, {share:.0%} in all; raise period_s, raise the baud rate or split the bus"
-            )
+    loads = gateway_load(config)
+    buses = [
+        {
+            "name": load.bus,
+            "url": load.url,
+            "meters": len(load.meters),
+            "profiles": sorted({meter.profile.name for meter in load.meters}),
+            "poll_s": round(load.tier_s(Tier.FAST), 4),
+            "utilisation": round(load.utilisation(config.poll), 4),
+        }
+        for load in loads
+    ]
+    warnings = list(doubts(config, loads))
     counts = {"meters": len(config.meters), "period_s": config.poll.period_s, "window_s": config.poll.window_s}
     return {"ok": True, "config": str(path), "gateway": config.id, **counts, "buses": buses, "warnings": warnings}
 

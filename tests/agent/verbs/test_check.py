@@ -58,3 +58,38 @@ def test_a_bus_that_cannot_carry_its_meters_is_a_warning(tmp_path: Path, capsys:
     assert "1 bus\n" in out
     assert 'warning: bus "hall" cannot carry its meters' in out
     assert "raise period_s" in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "doubt"),
+    [
+        (
+            'profile = "eastron_sdm630"',
+            'profile = "chint_dtsu666"\nct_ratio = 40',
+            'meter "main": ct_ratio = 40 here comes on top of the ct_ratio that the meter holds itself',
+        ),
+        (
+            "tcp://127.0.0.1:15020",
+            "rtu:///dev/ttyUSB0?baud=19200",
+            'meter "main" leaves its factory with 9600 baud 8N1, and bus "hall" has 19200 baud 8N1',
+        ),
+        (
+            'parent = "main" # the meter upstream of this one',
+            'parent = "main"\nmax_power_w = 70_000',
+            'meter "office": max_power_w = 70000 is more than the 60000 of "main", which feeds it',
+        ),
+    ],
+)
+def test_what_is_hard_to_believe_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, doubt: str
+) -> None:
+    """It may be so, and the exit code is 0; the sentence says what to look at."""
+    example = (ROOT / "configs/gateway.example.toml").read_text()
+    assert old in example
+    path = tmp_path / "gateway.toml"
+    path.write_text(example.replace('name = "Main incomer"', "max_power_w = 60_000").replace(old, new))
+
+    code = main(["check", "-c", str(path)])
+
+    assert code == 0
+    assert f"warning: {doubt}" in capsys.readouterr().out
