@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import struct
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,6 +69,8 @@ async def open_client(address: TcpAddress | SerialAddress, rtu: bool, timeout_s:
         raise BusDownError(text) from None
     except (OSError, ValueError) as error:  # pyserial: SerialException is an OSError
         raise BusDownError(_why(error)) from None
+    except termios.error as error:  # no OSError
+        raise BusDownError(f"{error.args[1]}; the port cannot be set to {address}") from None
     if client.ctx.transport.is_closing():
         raise BusDownError(f"connected and at once closed again; {_FULL}")
     if isinstance(address, TcpAddress):
