@@ -7,8 +7,9 @@
   silent one is stood for by the meters below it) and what generation meters below them feed in.
   Its share is mining p50 over that load. A generation meter (PV) is no miner.
 - **load_kwh** over the stored period: register steps from day to day where both readings are
-  there and none ran backwards (a reset, a new meter), else mean power x window x coverage. The
-  first day has no reading before it and is always integrated.
+  there, none ran backwards (a roll-over) and the meter was neither reset nor exchanged (a window of
+  quality X), else mean power x window x coverage. The first day has no reading before it and is
+  always integrated.
 - **mining_kwh**: p50 x window over windows of good quality; a faulty window adds nothing. A start
   is known only days later: from there to the alarm, the alarm's p50 counts, up to what was measured.
 """
@@ -22,10 +23,12 @@ from collector.store.reader import Row
 def load_wh(days: Iterable[Mapping[str, float | None] | Row]) -> float:
     """Give the energy of these days in Wh, by the register where it can be trusted, else by power.
 
-    >>> day = {"load_wh": 95.0, "active_energy_import_wh": 1000.0, "active_energy_export_wh": None}
+    >>> day = {"load_wh": 95.0, "active_energy_import_wh": 1000.0, "active_energy_export_wh": None, "exchanged": 0}
     >>> load_wh([day, day | {"active_energy_import_wh": 1100.0}])  # the first day by power, the second by register
     195.0
-    >>> load_wh([day, day | {"active_energy_import_wh": 40.0}])  # a reset
+    >>> load_wh([day, day | {"active_energy_import_wh": 40.0}])  # a roll-over
+    190.0
+    >>> load_wh([day, day | {"active_energy_import_wh": 90_000.0, "exchanged": 1}])
     190.0
     """
     total = integrated = 0.0
@@ -34,7 +37,7 @@ def load_wh(days: Iterable[Mapping[str, float | None] | Row]) -> float:
         integrated += day["load_wh"] or 0.0
         if day["active_energy_import_wh"] is None:
             continue
-        step = None if before is None else _register_step(before, day)
+        step = None if before is None or day["exchanged"] else _register_step(before, day)
         total += integrated if step is None else step
         integrated, before = 0.0, day
     return total + integrated

@@ -9,6 +9,7 @@ import msgspec
 
 from agent.deliver import wire
 from collector.store.database import open_reader, translated
+from collector.store.projections import DAY_S
 
 Row = sqlite3.Row
 
@@ -27,6 +28,12 @@ _SERIES = f"""
            avg(coverage) AS coverage, max({_RANK}) AS rank
     FROM summary WHERE gateway = :gateway AND meter = :meter AND start_s >= :from_s AND start_s < :to_s
     GROUP BY bucket_s ORDER BY bucket_s
+"""  # noqa: S608 - built of constants
+_DAYS = f"""
+    SELECT *, day_s IN (
+        SELECT start_s - start_s % {DAY_S} FROM summary WHERE gateway = :gateway AND meter = :meter AND quality = 'X'
+    ) AS exchanged
+    FROM meter_day WHERE gateway = :gateway AND meter = :meter ORDER BY day_s
 """  # noqa: S608 - built of constants
 _BEFORE_ALARM = """
     SELECT coalesce(sum(wh), 0.0) AS wh FROM (
@@ -71,8 +78,8 @@ class Reader:
         return first
 
     def days(self, gateway: str, meter: str) -> list[Row]:
-        """Give the sums of each day of a meter, in order."""
-        return self._all("SELECT * FROM meter_day WHERE gateway = ? AND meter = ? ORDER BY day_s", (gateway, meter))
+        """Give the sums of each day of a meter, in order, and whether it was ``exchanged`` or reset in it."""
+        return self._db.execute(_DAYS, {"gateway": gateway, "meter": meter}).fetchall()
 
     def mining_before_alarm_wh(self, gateway: str, meter: str) -> float:
         """Give the mining energy from the start that an alarm named until it was raised, which no summary knew then."""
