@@ -71,10 +71,7 @@ class Device:
 
     def _place(self, now_s: float) -> tuple[int, int]:
         """Give the number of the page whose registers are answered with at a time, and the row."""
-        for fault in self._faults.times:
-            if fault.at(now_s):
-                now_s = fault.shown_s(now_s)
-        return divmod(self._plant.step_of(now_s), PAGE)
+        return divmod(self._plant.step_of(self._faults.shown_s(now_s)), PAGE)
 
     def _make(self, number: int) -> _Page:
         return _Page(number, self._faults.version, self._feeder.rows(number), self._feeder.gaps(number))

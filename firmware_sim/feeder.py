@@ -37,6 +37,7 @@ class Feeder:
         self.map = RegisterMap(self.nameplate.profile)
         self._counted: list[dict[str, float]] = [dict.fromkeys(_COUNTERS, 0.0)]  # at the start of each block
         self.power = functools.lru_cache(maxsize=4)(self._power)
+        self._shares = functools.lru_cache(maxsize=1)(self._phase_shares)  # of the block that pages are made of
 
     @functools.cached_property
     def rated_w(self) -> float:
@@ -53,11 +54,13 @@ class Feeder:
             total += self._plant.feeders[name].power(block)
         return total
 
+    def _phase_shares(self, block: int) -> Floats:
+        chance = Chance(self._scenario.seed, self.meter.id, "phases")
+        return phase_shares(chance, self._plant.times_s(block), self.meter.registers.phases)
+
     def _phases(self, block: int) -> Phases:
         """Give what the meter takes for the three phases: the truth, but for wrong wiring and settings."""
-        times_s, seed = self._plant.times_s(block), self._scenario.seed
-        shares = phase_shares(Chance(seed, self.meter.id, "phases"), times_s, self.meter.registers.phases)
-        phases = share_out(self.power(block), self._plant.supply(block), shares, self.rated_w)
+        phases = share_out(self.power(block), self._plant.supply(block), self._shares(block), self.rated_w)
         for fault in self.faults.measuring:
             on = fault.during(block * BLOCK, BLOCK, self._scenario.step_s)
             if on.any():

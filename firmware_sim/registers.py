@@ -18,6 +18,7 @@ Bytes = NDArray[np.uint8]
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MAX_REGISTERS = 125  # of one read, by the Modbus specification
+_BEYOND = 1e30  # more than any register holds, and finite
 _WIDEST_GAP = MAX_REGISTERS - 2  # a read reaches across no more, with a register at either end
 
 
@@ -58,7 +59,8 @@ def _is_counter(entry: Entry) -> bool:
 
 def _integers(raw: Floats, entry: Entry) -> NDArray[np.integer]:
     low, high = _limits(entry)
-    whole = np.rint(np.nan_to_num(raw, nan=0.0, posinf=high, neginf=low))
+    whole = np.rint(np.clip(raw, -_BEYOND, _BEYOND))
+    whole[np.isnan(whole)] = 0.0
     if _is_counter(entry):
         whole = np.fmod(whole, float(high) + 1)  # with its sign: some count what flows back downwards
     kind = np.dtype(f">{entry.dtype[0]}{entry.count * 2}")

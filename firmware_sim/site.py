@@ -108,7 +108,7 @@ class Site:
     def values(self, meter: str) -> dict[str, float]:
         """Give what the registers of a meter say now, in SI units by quantity."""
         feeder = self.plant.feeders[meter]
-        block, row = divmod(self.plant.step_of(self.clock.now_s()), BLOCK)
+        block, row = divmod(self.plant.step_of(feeder.faults.shown_s(self.clock.now_s())), BLOCK)
         values = feeder.values(block)
         return {entry.name: float(values[entry.name][row]) for entry in feeder.nameplate.profile.entries}
 

@@ -33,6 +33,13 @@ class FaultBook:
         """Give what is wrong now."""
         return tuple(fault for fault in self._faults if fault.at(now_s))
 
+    def shown_s(self, now_s: float) -> float:
+        """Give the time whose registers are answered with now."""
+        for fault in self.times:
+            if fault.at(now_s):
+                now_s = fault.shown_s(now_s)
+        return now_s
+
     def add(self, fault: Fault) -> None:
         """Let something go wrong."""
         self._change((*self._faults, fault))

@@ -40,6 +40,17 @@ def on_a_line(tmp_path: Path, settings: str = "baud=9600", *profiles: str) -> tu
     return one_bus(*(profiles or ("eastron_sdm630",)), url=f"rtu://{path}?{settings}", power_w=1234), path
 
 
+def fastest_s(exchange: Callable[[], object], pause_s: float = 0.06) -> float:
+    """Give the least time that something takes: a busy machine only adds. The pause is the silence a meter wants."""
+    took_s = []
+    for _ in range(4):
+        begun_s = time.monotonic()
+        exchange()
+        took_s.append(time.monotonic() - begun_s)
+        time.sleep(pause_s)
+    return min(took_s)
+
+
 @pytest.mark.parametrize(
     ("settings", "bits", "baud"),
     [("baud=9600", 10, 9600), ("baud=19200&parity=E", 11, 19200), ("stopbits=2", 11, 9600)],
@@ -47,35 +58,35 @@ def on_a_line(tmp_path: Path, settings: str = "baud=9600", *profiles: str) -> tu
 def test_a_cycle_takes_the_time_on_the_wire(
     flatwatt_meters: Start, tmp_path: Path, settings: str, bits: int, baud: int
 ) -> None:
-    """Eight characters ask, 20 ms pass, 165 answer: within 5 % over some cycles."""
+    """Eight characters ask, 20 ms pass, 165 answer: within 5 %."""
     scenario, path = on_a_line(tmp_path, settings)
     flatwatt_meters(scenario)
-    expected_s = (8 + 165) * bits / baud + 0.020
-    took_s = []
 
     with opened(path) as port:
-        for _ in range(4):
-            begun_s = time.monotonic()
+
+        def cycle() -> None:
             port.write(frame(LONG))
             assert len(port.read(165)) == 165
-            took_s.append(time.monotonic() - begun_s)
-            time.sleep(0.06)  # the silence that the meter wants
 
-    assert sorted(took_s)[1] == pytest.approx(expected_s, rel=0.05)
+        took_s = fastest_s(cycle)
+
+    assert took_s == pytest.approx((8 + 165) * bits / baud + 0.020, rel=0.05)
 
 
 def test_the_turnaround_is_the_meter_s(flatwatt_meters: Start, tmp_path: Path) -> None:
-    """A slow meter answers late, after the same request."""
+    """A slow meter answers late."""
     scenario, path = on_a_line(tmp_path, "baud=115200")
     flatwatt_meters(scenario.replace("unit = 1\n", "unit = 1\nturnaround_ms = 150\n"))
 
     with opened(path) as port:
-        begun_s = time.monotonic()
-        port.write(frame(POWER))
-        port.read(1)
-        took_s = time.monotonic() - begun_s
 
-    assert took_s == pytest.approx(0.150 + 9 * 10 / 115200, abs=0.01)
+        def cycle() -> None:
+            port.write(frame(POWER))
+            port.read(9)
+
+        took_s = fastest_s(cycle)
+
+    assert took_s == pytest.approx(0.150 + 17 * 10 / 115200, rel=0.05)
 
 
 def test_who_asks_too_soon_is_not_heard(flatwatt_meters: Start, tmp_path: Path) -> None:
@@ -121,12 +132,14 @@ def test_behind_a_transparent_gateway_the_line_is_as_slow(flatwatt_meters: Start
     host, _, port = meters.url().partition("://")[2].partition(":")
 
     with socket.create_connection((host, int(port)), 2) as client:
-        begun_s = time.monotonic()
-        client.sendall(frame(LONG))
-        reply = b""
-        while len(reply) < 165:
-            reply += client.recv(200)
-        took_s = time.monotonic() - begun_s
+
+        def cycle() -> None:
+            client.sendall(frame(LONG))
+            reply = b""
+            while len(reply) < 165:
+                reply += client.recv(200)
+
+        took_s = fastest_s(cycle)
 
     assert took_s == pytest.approx((8 + 165) / 960 + 0.020, rel=0.05)
 

@@ -17,6 +17,7 @@ from firmware_sim.clock import FollowedClock, PacedClock
 from firmware_sim.gateway import GatewayOptions, gateway_toml
 from firmware_sim.plant import Plant
 from firmware_sim.scenario import Scenario, find, read_scenario
+from firmware_sim.testing import one_bus
 from firmware_sim.truth import truth
 
 SIM = (sys.executable, "-m", "agent.cli", "sim")
@@ -60,13 +61,12 @@ def test_a_wrong_scenario_is_a_complaint(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_a_failure_in_one_line(tmp_path: Path) -> None:
     """Two simulators on one port: the second says so."""
-    text = find("office").read_text()
     with subprocess.Popen((*SIM, "demo", "--json"), cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         taken = json.loads(process.stdout.readline())["buses"][0]["url"]
-        (tmp_path / "second.toml").write_text(text.replace("tcp://127.0.0.1:15020", taken))
+        (tmp_path / "second.toml").write_text(one_bus("eastron_sdm630", url=taken))
 
-        ended = run("second.toml", cwd=tmp_path)
+        ended = run("second.toml", "--speed", "1", cwd=tmp_path)
 
         process.terminate()
         process.wait(10)
