@@ -4,11 +4,13 @@ A series is a list of floats in which NaN means unknown; a load over days is a l
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from agent.analyse.window import WINDOW_QUANTITIES
+from agent.quantities import QUANTITIES
 from agent.records import MeterProfile, Register, Sample
 
 NAN = math.nan
@@ -227,3 +229,39 @@ def least_read_s(profile: MeterProfile, wanted: Sequence[Register], cost_s: Call
     readable = [r for r in wanted if may_be_read_together([r], profile)]
     ways = (way for way in partitions(readable) if all(may_be_read_together(group, profile) for group in way))
     return min(sum(cost_s(len(addresses_read(group, profile.even_blocks))) for group in way) for way in ways)
+
+
+def decoded(registers: Sequence[Register], words: Mapping[int, int], earlier: Mapping[str, float]) -> dict[str, float]:
+    """What registers say, one after the other and byte by byte; ``words`` are those of the wire by their address."""
+    raw = {register.name: _raw(register, words) for register in registers}
+    values: dict[str, float] = {}
+    for register in sorted(registers, key=lambda r: (bool(r.plus or r.minus), bool(r.multiply_by or r.exponent_from))):
+        value = raw[register.name] * register.scale
+        for name in register.multiply_by:
+            value *= values[name] if name in values else earlier.get(name, NAN)
+        if register.exponent_from:
+            exponent = register.exponent_from
+            power = values[exponent] if exponent in values else earlier.get(exponent, NAN)
+            value *= 10.0**power if abs(power) <= 300 else NAN
+        value += sum(values.get(name, NAN) for name in register.plus)
+        value -= sum(values.get(name, NAN) for name in register.minus)
+        low, high = (-1.8e308, 1.8e308) if register.parameter else _plausible(register.name)
+        values[register.name] = value if low <= value <= high and math.isfinite(value) else NAN
+    return values
+
+
+def _plausible(name: str) -> tuple[float, float]:
+    return QUANTITIES[name].low, QUANTITIES[name].high
+
+
+def _raw(register: Register, words: Mapping[int, int]) -> float:
+    wire = b"".join(words[register.address + i].to_bytes(2, "big") for i in range(register.count))
+    ordered = bytes(wire[register.order.index(letter)] for letter in sorted(register.order))
+    number = int.from_bytes(ordered, "big")
+    if number in register.absent:
+        return NAN
+    if register.dtype[0] == "f":
+        value: float = struct.unpack(">f" if register.count == 2 else ">d", ordered)[0]
+        return value
+    negative = register.dtype[0] == "i" and number >= 1 << (16 * register.count - 1)
+    return number - (1 << 16 * register.count) if negative else number

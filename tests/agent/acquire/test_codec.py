@@ -5,11 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.acquire.codec import Decoded, decode, decode_poll, referred, with_transformers
 from agent.acquire.profile import find_profile
 from agent.quantities import QUANTITIES
 from agent.records import ReadRequest, Register, Tier
+from tests import oracles
 
 
 def reply(profile: str, function: int, address: int, words: str, parameters: dict[str, float] | None = None) -> Decoded:
@@ -287,3 +290,56 @@ def test_every_unit_of_the_vocabulary_has_its_transformers() -> None:
 
     powers = {unit: {15.0} for unit in ("W", "var", "VA", "Wh", "varh")}
     assert factors == {"V": {5.0}, "A": {1.0, 3.0}, "Hz": {1.0}, "%": {1.0}, "": {1.0}, **powers}
+
+
+ORDERS_OF = {16: ("AB", "BA"), 32: ("ABCD", "CDAB", "BADC", "DCBA"), 64: ("ABCDEFGH", "GHEFCDAB", "HGFEDCBA")}
+NAMES = ("active_power_w", "voltage_l1_v", "power_factor", "frequency_hz", "active_energy_import_wh", "own", "other")
+
+
+@st.composite
+def polls(draw: st.DrawFn) -> tuple[list[Register], dict[int, int]]:
+    """Give a random map with gaps, and the words of the wire; what refers to others refers to the two first."""
+    registers: list[Register] = []
+    address = 0
+    for name in ("ratio", "exponent", *draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1))):
+        bits = draw(st.sampled_from([16, 32, 64]))
+        kinds = ["u", "i"] if name in ("ratio", "exponent") or bits == 16 else ["u", "i", "f"]
+        address += draw(st.integers(0, 2))
+        parts = [register.name for register in registers[2:] if not (register.plus or register.minus)]
+        entry = word(
+            name,
+            address,
+            dtype=f"{draw(st.sampled_from(kinds))}{bits}",
+            order=draw(st.sampled_from(ORDERS_OF[bits])),
+            scale=draw(st.sampled_from([1.0, 0.1, -10.0])),
+            absent=draw(st.sampled_from([(), (0xFFFF,), (0x7FFF, 3)])),
+        )
+        if len(registers) >= 2:
+            entry = replace(
+                entry,
+                multiply_by=draw(st.sampled_from([(), ("ratio",), ("ratio", "ratio")])),
+                exponent_from=draw(st.sampled_from(["", "exponent"])),
+                plus=tuple(draw(st.lists(st.sampled_from(parts), max_size=2))) if parts else (),
+                minus=tuple(draw(st.lists(st.sampled_from(parts), max_size=1))) if parts else (),
+            )
+        registers.append(entry)
+        address += entry.count
+    numbers = st.sampled_from([0, 1, 3, 2302, 0x7FFF, 0x8000, 0xFFFF]) | st.integers(0, 0xFFFF)
+    return registers, dict(enumerate(draw(st.lists(numbers, min_size=address, max_size=address))))
+
+
+@given(polls(), st.integers(1, 6), st.booleans())
+def test_a_poll_reads_as_its_bytes_do_one_by_one(
+    poll: tuple[list[Register], dict[int, int]], split: int, ratio_read: bool
+) -> None:
+    """Held against plain arithmetic: every type and order, gaps, marks, factors of now and of before, sums."""
+    registers, words = poll
+    earlier = {"ratio": 40.0, "exponent": -1.0}
+    read = registers if ratio_read else registers[2:]
+    blocks = [tuple(block) for block in (read[:split], read[split:]) if block]
+    requests = tuple(request(b, b[0].address, b[-1].address + b[-1].count - b[0].address) for b in blocks)
+
+    found = decode_poll(requests, [[words[q.address + i] for i in range(q.count)] for q in requests], earlier)
+
+    assert found.values == pytest.approx(oracles.decoded(read, words, earlier), nan_ok=True, rel=1e-12)
+    assert all(math.isnan(found.values[name]) for name in found.out_of_range)
