@@ -12,41 +12,54 @@ import tomllib
 from pathlib import Path
 
 from firmware_sim.errors import SimError
+from firmware_sim.faults.making import told
 from firmware_sim.site import Site
 
 _USAGE = "expected `METER-OR-BUS KIND [KEY=VALUE ...]`, `METER-OR-BUS clear` or `faults`"
 
 
+class _Talk(asyncio.Protocol):
+    """Somebody who gives orders, one of ``present``."""
+
+    def __init__(self, site: Site, present: set["_Talk"]) -> None:
+        self._site, self._present, self._buffer = site, present, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._present.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._present.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self.transport.write(obey(self._site, line.decode("utf-8", "replace")).encode() + b"\n")
+
+
 class Control:
     """The socket."""
 
-    def __init__(self, site: Site, path: Path, server: asyncio.Server) -> None:
-        self._site, self._path, self._server = site, path, server
+    def __init__(self, path: Path, server: asyncio.Server, present: set[_Talk]) -> None:
+        self._path, self._server, self._present = path, server, present
 
     async def close(self) -> None:
         """Take no more orders, and remove the socket."""
         self._server.close()
+        for talk in tuple(self._present):
+            talk.transport.abort()
         self._path.unlink(missing_ok=True)
 
 
 async def open_control(site: Site, path: Path) -> Control:
     """Listen at a path; raise SimError where that cannot be."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while line := await reader.readline():
-                writer.write(obey(site, line.decode("utf-8", "replace")).encode() + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError):  # gone, or a line beyond all measure
-            pass
-        finally:
-            writer.close()
-
+    present: set[_Talk] = set()
     try:
-        server = await asyncio.start_unix_server(serve, path)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: _Talk(site, present), path)
     except OSError as error:
         raise SimError(f"--control {path}: cannot listen: {error.strerror or error}") from None
-    return Control(site, path, server)
+    return Control(path, server, present)
 
 
 def obey(site: Site, line: str) -> str:
@@ -55,7 +68,7 @@ def obey(site: Site, line: str) -> str:
     try:
         match words:
             case ["faults"]:
-                return "; ".join(f"{name}: {fault}" for name, found in site.faults().items() for fault in found) or "ok"
+                return "; ".join(f"{name} {told(fault)}" for name, on in site.faults().items() for fault in on) or "ok"
             case [name, "clear"]:
                 site.end_fault(name)
             case [name, kind, *settings]:

@@ -23,6 +23,7 @@ from typing import Any, Self, TypeVar
 from firmware_sim.clock import Clock, PacedClock, StillClock
 from firmware_sim.errors import SimError
 from firmware_sim.faults.base import Fault
+from firmware_sim.faults.making import told
 from firmware_sim.scenario import Scenario, find, read_scenario, scenario_of
 from firmware_sim.site import Site, open_site
 from firmware_sim.truth import as_json
@@ -156,4 +157,4 @@ class RunningFault:
         self.clear()
 
     def __repr__(self) -> str:
-        return f"<running {self._fault}>"
+        return f"<running {told(self._fault)}>"

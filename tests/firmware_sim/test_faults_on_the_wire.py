@@ -1,12 +1,14 @@
 """Each fault of a reply or of a line, byte by byte, as a client without any library sees it."""
 
+import contextlib
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from firmware_sim.faults import KINDS
 from firmware_sim.faults.base import LineFault, ReplyFault
@@ -50,11 +52,11 @@ def meters() -> Iterator[dict[str, Meters]]:
         yield {"tcp": by_tcp, "rtu": by_rtu}
 
 
-@contextmanager
+@contextlib.contextmanager
 def line(meters: Meters) -> Iterator[socket.socket]:
     """Connect."""
     host, _, port = meters.url().partition("://")[2].partition(":")
-    with closing(socket.create_connection((host, int(port)), 2)) as client:
+    with contextlib.closing(socket.create_connection((host, int(port)), 2)) as client:
         yield client
 
 
@@ -62,19 +64,17 @@ def heard(client: socket.socket, quiet_s: float = QUIET_S) -> bytes:
     """Give all bytes until the line is quiet, or closed."""
     client.settimeout(quiet_s)
     data = b""
-    try:
+    with contextlib.suppress(TimeoutError):
         while piece := client.recv(4096):
             data += piece
-    except TimeoutError:
-        pass
     return data
 
 
-def exchange(meters: Meters, request: bytes) -> bytes:
-    """Ask once on a new connection."""
+def exchange(meters: Meters, request: bytes, size: int = 0) -> bytes:
+    """Ask once on a new connection: for ``size`` bytes, or for all until the line is quiet."""
     with line(meters) as client:
         client.sendall(request)
-        return heard(client)
+        return client.recv(size) if size else heard(client)
 
 
 LONG = bytes.fromhex("04 06") + GOOD[2:] + b"\0\0"
@@ -252,3 +252,18 @@ def test_every_fault_of_replies_and_lines_is_tried_here() -> None:
     tried = {row[0] for row in FRAMES} | {"bad_crc", "over_long", "noise", "exception", "delay"}
 
     assert tried == {kind for kind, fault in KINDS.items() if issubclass(fault, ReplyFault | LineFault)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(st.binary(min_size=1, max_size=40), max_size=5), framed=st.booleans())
+def test_whatever_a_client_sends_the_others_are_served(
+    meters: dict[str, Meters], pieces: list[bytes], framed: bool
+) -> None:
+    """Garbage, and garbage in right frames, on both kinds of bus."""
+    for kind, frame in (("tcp", tcp), ("rtu", rtu)):
+        with line(meters[kind]) as hostile, contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                hostile.sendall(frame(piece) if framed else piece)
+
+    assert exchange(meters["tcp"], tcp(PDU), 13) == tcp(GOOD)
+    assert exchange(meters["rtu"], rtu(PDU), 9) == rtu(GOOD)
