@@ -29,6 +29,7 @@ class Site:
         self._scenario = scenario
         self._buses: dict[str, Bus] = {}
         self._devices: list[Device] = []
+        self._units: list[Units] = []
         self._looking_ahead: asyncio.Task[None] | None = None
         self._gateways = {bus.name: FaultBook(bus.faults) for bus in scenario.buses}
 
@@ -47,7 +48,9 @@ class Site:
         for bus in self._scenario.buses:
             present = [stations[meter.id] for meter in self._scenario.meters if meter.bus == bus.name]
             nobody = self._nobody(bus) if bus.url.startswith("tcp") else None
-            self._buses[bus.name] = await open_bus(bus.url, Units(present, nobody), paced[bus.name])
+            units = Units(present, nobody)
+            self._units.append(units)
+            self._buses[bus.name] = await open_bus(bus.url, units, paced[bus.name])
         if real_time:
             self._looking_ahead = asyncio.create_task(self._look_ahead())
 
@@ -87,7 +90,7 @@ class Site:
             feeder.check_fault(fault)
         for book in self._books(name):
             book.add(fault)
-        self.plant.recount(self.clock.now_s())
+        self._have_changed()
         return fault
 
     def end_fault(self, name: str, fault: Fault | None = None) -> None:
@@ -97,7 +100,12 @@ class Site:
             for each in book.on(now_s):
                 if fault in (None, each):
                     book.end(each, now_s)
-        self.plant.recount(now_s)
+        self._have_changed()
+
+    def _have_changed(self) -> None:
+        self.plant.recount(self.clock.now_s())
+        for units in self._units:
+            units.look_again()
 
     def faults(self) -> dict[str, tuple[Fault, ...]]:
         """Give what is wrong now, by meter and bus."""

@@ -68,10 +68,15 @@ class Units:
     def __init__(self, stations: Sequence[Station], nobody: Station | None = None) -> None:
         self._stations, self._nobody = stations, nobody
         self._at_home = {station.unit: [station] for station in stations}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Note whether some meter may listen to another unit than its own: to ask each at every request costs."""
+        self._wandering = any(station.faults.addresses for station in self._stations)
 
     def answers(self, request: Message, frame: MakeFrame, silence_s: float = float("inf")) -> list[Sending]:
         """Give what is sent for a request that came after so much silence; nothing where nobody feels addressed."""
-        if any(station.faults.addresses for station in self._stations):
+        if self._wandering:
             called = [station for station in self._stations if station.listens_to(request.unit)]
         else:
             called = self._at_home.get(request.unit, [])
