@@ -312,7 +312,7 @@ def polls(draw: st.DrawFn) -> tuple[list[Register], dict[int, int]]:
             dtype=f"{draw(st.sampled_from(kinds))}{bits}",
             order=draw(st.sampled_from(ORDERS_OF[bits])),
             scale=draw(st.sampled_from([1.0, 0.1, -10.0])),
-            absent=draw(st.sampled_from([(), (0xFFFF,), (0x7FFF, 3)])),
+            absent=draw(st.sampled_from([(), (0,), (1, 0xFFFF)])),
         )
         if len(registers) >= 2:
             entry = replace(
@@ -324,7 +324,7 @@ def polls(draw: st.DrawFn) -> tuple[list[Register], dict[int, int]]:
             )
         registers.append(entry)
         address += entry.count
-    numbers = st.sampled_from([0, 1, 3, 2302, 0x7FFF, 0x8000, 0xFFFF]) | st.integers(0, 0xFFFF)
+    numbers = st.sampled_from([0, 1, 2302, 0x8000, 0xFFFF]) | st.integers(0, 0xFFFF)
     return registers, dict(enumerate(draw(st.lists(numbers, min_size=address, max_size=address))))
 
 
