@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 from agent import __version__
+from agent.acquire.learned import Learned
 from agent.acquire.make_poller import make_poller
 from agent.acquire.profile import find_profile
 from agent.analyse.analyst import Analyst
@@ -41,7 +42,12 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
     analyst = Analyst(config.id, site, shipped_rules(), config.state_dir / "history.db", memory.analyst)
-    poller = make_poller(config, Random())  # noqa: S311 - jitter, no secret
+    poller = make_poller(
+        config,
+        Random(),  # noqa: S311 - jitter, no secret
+        on_lesson=lambda meter, learned: pipeline.tell([_lesson(meter, learned, int(clock.now_s()))]),
+        simulated=clock.trust == "simulated",
+    )
     birth = _Birth(config, key, spool, clock)
     publisher = Publisher(
         spool,
@@ -179,6 +185,13 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
     elif spool.loss is None:
         events.append(event("start", now_s, "the first start of this gateway", {}))
     return events
+
+
+def _lesson(meter: str, learned: Learned, now_s: int) -> wire.Event:
+    """Say what the plan of a meter learned, or that it begins anew."""
+    text = f"{meter} {learned.sentence() or 'is asked for everything again: another meter, or a week is over'}"
+    logger.warning("%s", text)
+    return event("plan", now_s, text, {"refused": ", ".join(learned.refused) or None}, meter)
 
 
 def _make_state_dir(path: Path) -> None:
