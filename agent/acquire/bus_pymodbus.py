@@ -68,6 +68,8 @@ class PymodbusBus:
             loop = asyncio.get_running_loop()
             began_s = loop.time()
             try:
+                if self._listener.out_of_step:
+                    self._drop()
                 client = self._client or await self._connect()
                 await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
                 await self._fall_silent(request)
@@ -207,7 +209,7 @@ class PymodbusBus:
         self._asked = None
         if self._rtu:
             self._silence.settle()
-        if not self._serial and (self._listener.out_of_step or now_s - self._heard_s > _DEAF_S):
+        if not self._serial and now_s - self._heard_s > _DEAF_S:
             self._drop()
 
     def _drop(self) -> None:

@@ -58,7 +58,7 @@ class Asked:
     address: int
     count: int
     rtu: bool
-    send: Callable[[bytes], None]
+    send: Callable[[bytes], object]
     hang_up: Callable[[], None]
 
     def pdu(self, *, function: int | None = None, count: int | None = None, byte_count: int | None = None) -> bytes:
@@ -84,7 +84,7 @@ class Asked:
         self.send(self.frame(pdu, unit=unit, transaction=transaction))
 
 
-def read_request(data: bytes, rtu: bool, send: Callable[[bytes], None], hang_up: Callable[[], None]) -> Asked:
+def read_request(data: bytes, rtu: bool, send: Callable[[bytes], object], hang_up: Callable[[], None]) -> Asked:
     """Read one request as it came off the line."""
     transaction, body = (0, data) if rtu else (int.from_bytes(data[:2], "big"), data[6:])
     unit, function, address, count = struct.unpack(">BBHH", body[:6])

@@ -12,8 +12,11 @@ from unittest import mock
 
 from pymodbus.transport import transport
 
-Serve = Callable[[bytes, Callable[[bytes], None], Callable[[], None]], None]
-"""What is done with each packet that arrives at the other end: the packet, a way to answer, a way to hang up."""
+Serve = Callable[[bytes, Callable[[bytes], bool], Callable[[], None]], None]
+"""What is done with each packet that arrives at the other end: the packet, a way to answer, a way to hang up.
+
+An answer tells whether the connection still stood.
+"""
 
 
 class _Jumping(selectors.SelectSelector):
@@ -47,9 +50,11 @@ class _Wire(asyncio.Transport):
         """Close this end."""
         self._socket.close()
 
-    def _deliver(self, data: bytes) -> None:
-        if not self.is_closing():
-            self._protocol.data_received(data)
+    def _deliver(self, data: bytes) -> bool:
+        if self.is_closing():
+            return False
+        self._protocol.data_received(data)
+        return True
 
     def _hang_up(self) -> None:
         if not self.is_closing():
