@@ -65,10 +65,10 @@ def way_costs(load: BusLoad) -> list[WayCost]:
         return meter.requests[tier]
 
     def single(meter: MeterLoad, tier: Tier) -> tuple[ReadRequest, ...]:
-        return one_a_value(meter.profile, meter.unit, (tier,), line)
+        return one_a_value(meter.learned.applied(meter.profile), meter.unit, (tier,), line)
 
     def across(gap: int) -> _Way:
-        return lambda meter, tier: max_gap(meter.profile, meter.unit, (tier,), line, gap)
+        return lambda meter, tier: max_gap(meter.learned.applied(meter.profile), meter.unit, (tier,), line, gap)
 
     ways: dict[str, _Way] = {"flatwatt": ours, "one request a value": single}
     ways |= {f"gaps of at most {gap}": across(gap) for gap in GAPS}

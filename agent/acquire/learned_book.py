@@ -11,6 +11,7 @@ from agent.acquire.learned import NOTHING, Learned
 
 logger = logging.getLogger(__name__)
 
+LEARNED_FILE = "learned.json"  # in a gateway's state folder
 _VERSION = 1
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.acquire.learned import NOTHING, Learned
+from agent.acquire.learned_book import LEARNED_FILE, LearnedBook
 from agent.acquire.line import Line, line_of
 from agent.acquire.plan import bus_s, plan
 from agent.acquire.profile import find_profile
@@ -17,6 +19,7 @@ class MeterLoad:
     meter: str
     unit: int
     profile: MeterProfile
+    learned: Learned  # what the requests respect beyond the profile
     requests: Mapping[Tier, tuple[ReadRequest, ...]]
 
 
@@ -43,19 +46,24 @@ class BusLoad:
         return self.tier_s(Tier.FAST) / left if left > 0 else float("inf")
 
 
-def meter_load(meter: str, unit: int, profile: MeterProfile, line: Line) -> MeterLoad:
-    """Plan one meter."""
-    requests = {tier: plan(profile, unit, (tier,), line) for tier in Tier}
-    return MeterLoad(meter=meter, unit=unit, profile=profile, requests=requests)
+def meter_load(meter: str, unit: int, profile: MeterProfile, line: Line, learned: Learned = NOTHING) -> MeterLoad:
+    """Plan one meter, by its profile and by what was learned of it."""
+    requests = {tier: plan(learned.applied(profile), unit, (tier,), line) for tier in Tier}
+    return MeterLoad(meter=meter, unit=unit, profile=profile, learned=learned, requests=requests)
 
 
 def gateway_load(config: GatewayConfig) -> tuple[BusLoad, ...]:
-    """Plan every meter of a gateway. Raises InputError when a profile of one's own is wrong."""
+    """Plan every meter of a gateway as its daemon would. Raises InputError when a profile of one's own is wrong."""
+    book = LearnedBook(config.state_dir / LEARNED_FILE)
     profiles = {meter.profile: find_profile(meter.profile) for meter in config.meters}
     loads = []
     for bus in config.buses:
         line = line_of(bus.url)
-        meters = (meter for meter in config.meters if meter.bus == bus.name)
-        planned = tuple(meter_load(meter.id, meter.unit, profiles[meter.profile], line) for meter in meters)
-        loads.append(BusLoad(bus=bus.name, url=bus.url, line=line, meters=planned))
+        planned = []
+        for meter in config.meters:
+            if meter.bus == bus.name:
+                profile = profiles[meter.profile]
+                learned = book.get(bus.url, meter.unit, profile.digest)
+                planned.append(meter_load(meter.id, meter.unit, profile, line, learned))
+        loads.append(BusLoad(bus=bus.name, url=bus.url, line=line, meters=tuple(planned)))
     return tuple(loads)

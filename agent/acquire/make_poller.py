@@ -6,15 +6,13 @@ from random import Random
 from agent.acquire.bus import open_bus
 from agent.acquire.codec import with_transformers
 from agent.acquire.learned import NOTHING, Learned
-from agent.acquire.learned_book import LearnedBook
+from agent.acquire.learned_book import LEARNED_FILE, LearnedBook
 from agent.acquire.line import Line, line_of
 from agent.acquire.polled_meter import MeterPlan, OnLesson
 from agent.acquire.poller import BusPlan, Poller
 from agent.acquire.profile import find_profile
 from agent.config import GatewayConfig, MeterConfig
 from agent.records import MeterProfile, Register, Tier
-
-LEARNED_FILE = "learned.json"
 
 
 def make_poller(

@@ -8,7 +8,8 @@ or for every meter of a gateway:
 
     flatwatt plan -c gateway.toml
 
-Nothing is read. Powers, voltages and currents (tier fast) are read every --period seconds, energy
+Nothing is read. What the gateway has learned of its meters is in its plan: addresses that one of them
+refuses, a shorter longest request. Powers, voltages and currents (tier fast) are read every --period seconds, energy
 counters and distortion (tier slow) every minute, ratios and serial numbers (tier identity) at the
 start and every hour. The time until a reply begins is an assumption about the meter (20 ms on a
 serial line, 5 ms on a network).
@@ -93,6 +94,7 @@ def _as_json(bus: "BusLoad", poll: "PollConfig", explain: bool) -> dict[str, Any
         "url": bus.url,
         "utilisation": round(bus.utilisation(poll), 4),
         "shortest_period_s": round(shortest_s, 6) if shortest_s < float("inf") else None,
+        "learned": {meter.meter: meter.learned.sentence() for meter in bus.meters if not meter.learned.empty},
         "requests": [_request(cost) for cost in request_costs(bus)],
     }
     ways = {"ways": [asdict(cost) for cost in way_costs(bus)]} if explain else {}
@@ -128,6 +130,9 @@ def _write(bus: "BusLoad", poll: "PollConfig", explain: bool) -> None:
     say(bus.url if bus.bus == bus.url else f"{bus.bus}  {bus.url}")
     if any(meter.profile.sunspec for meter in bus.meters):
         say("the addresses of a SunSpec meter count from the first register of its model")
+    for meter in bus.meters:
+        if not meter.learned.empty:
+            say(f"learned: {meter.meter} {meter.learned.sentence()}")
     costs = request_costs(bus)
     columns, rows = _explained(costs) if explain else _brief(costs)
     table(columns, rows)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.acquire.profile import profile_names
+from agent.acquire.learned import Learned
+from agent.acquire.learned_book import LEARNED_FILE, LearnedBook
+from agent.acquire.profile import find_profile, profile_names
 from agent.cli import main
 
 ROOT = Path(__file__).parents[3]
@@ -134,3 +136,20 @@ def test_a_unit_id_is_right_or_wrong_by_its_bus(capsys: pytest.CaptureFixture[st
 
     assert main(["plan", "rtu:///dev/ttyUSB0", "--profile", "abb_b23", "--unit", "255"]) == 2
     assert "--unit 255 is wrong, expected 1 to 247 on rtu:///dev/ttyUSB0" in capsys.readouterr().err
+
+
+def test_the_plan_of_a_gateway_holds_what_it_has_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a meter refused is read across no more: one request has become two, and the plan says why."""
+    config = tmp_path / "gateway.toml"
+    config.write_text((ROOT / "configs/gateway.example.toml").read_text())
+    (tmp_path / "state").mkdir()
+    book = LearnedBook(tmp_path / "state" / LEARNED_FILE)
+    digest = find_profile("eastron_sdm630").digest
+    book.put("tcp://127.0.0.1:15020", 1, digest, Learned(since_s=1.0, forbidden=((0x24, 0x29),)))
+
+    assert main(["plan", "-c", str(config), "--json"]) == 0
+
+    (bus,) = json.loads(capsys.readouterr().out)["buses"]
+    fast = [(r["address"], r["count"]) for r in bus["requests"] if (r["meter"], r["tier"]) == ("main", "fast")]
+    assert bus["learned"] == {"main": "refuses 0x0024-0x0029"}
+    assert sorted(fast) == [(0, 36), (42, 30)]
