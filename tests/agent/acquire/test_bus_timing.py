@@ -237,8 +237,8 @@ def test_silence_of_three_and_a_half_characters(baud: int, silence_s: float) -> 
 
     async def scenario(_: Bus) -> None:
         bus = open_bus(f"rtu://line?baud={baud}", CEILING_S)
-        for _ in range(3):
-            await bus.read(request())
+        for address in (100, 200, 300):
+            await bus.read(request(address))
         await bus.close()
         assert meter.times_s[2] - meter.times_s[1] == pytest.approx(silence_s, rel=0.01)
 

@@ -73,7 +73,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Give the virtual time."""
         return self._virtual.now_s
 
-    async def create_connection(self, protocol_factory: Any, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+    async def create_connection(self, protocol_factory: Any, *_: Any, **__: Any) -> Any:
         """Connect to ``serve``."""
         protocol = protocol_factory()
         return _Wire(self, protocol, self._serve), protocol
