@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from agent.acquire.bus import Bus
+from agent.acquire.bus_url import TcpAddress, parse_url
 from agent.acquire.codec import decode_poll
 from agent.acquire.line import Line
 from agent.acquire.plan import plan
@@ -14,6 +15,12 @@ _GENTLE_S = 0.1  # silence on a line before each question: the longest that any 
 Answer = tuple[int, ...] | BusError
 
 
+def gentle_gap_s(url: str) -> float:
+    """Give the silence before each question on a bus: none on a network."""
+    address = parse_url(url)
+    return 0.0 if isinstance(address, TcpAddress) and not address.rtu else _GENTLE_S
+
+
 @dataclass(slots=True)
 class Asker:
     """Asks one unit of a bus. The answers to all questions asked are in ``known``, by what went on the wire."""
@@ -21,7 +28,7 @@ class Asker:
     bus: Bus
     unit: int
     line: Line
-    gap_s: float = _GENTLE_S
+    gap_s: float
     known: dict[tuple[int, int, int], Answer] = field(default_factory=dict)
 
     async def answer(self, request: ReadRequest) -> Answer:

@@ -4,12 +4,14 @@ The modules ``diagnose_*`` are pure: values and counts in, findings out. ``reado
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
 Values = Mapping[str, float]
+
+DOWN = "bus_down"  # code of the finding that the bus itself cannot be opened
 
 
 class Severity(StrEnum):
@@ -29,11 +31,6 @@ class Finding:
     seen: str  # with numbers
     cause: str
     next_step: str
-
-
-def by_severity(findings: Iterable[Finding]) -> list[Finding]:
-    """Give findings worst first, otherwise in their order."""
-    return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
 
 
 def typical(readings: Sequence[Values]) -> dict[str, float]:

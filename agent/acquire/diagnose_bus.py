@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from agent.acquire.bus_url import SerialAddress, TcpAddress
-from agent.acquire.diagnose import Finding, Severity, Values, shown
+from agent.acquire.diagnose import DOWN, Finding, Severity, Values, shown
 from agent.errors import BusDownError, BusError, BusReason
 
 _NOISY = 0.02  # of the requests: a sound line loses fewer than one in a thousand
@@ -73,7 +73,7 @@ def _down(error: BusError, address: TcpAddress | SerialAddress) -> Finding:
     cause = "the port cannot be opened" if isinstance(address, SerialAddress) else "the host cannot be reached"
     return Finding(
         severity=Severity.FAULT,
-        code="bus_down",
+        code=DOWN,
         seen=f"{address}: {what}",
         cause=cause,
         next_step=step or "check the address",
@@ -140,7 +140,8 @@ def _two_meters(seen: str, severity: Severity) -> Finding:
         severity=severity,
         code="duplicate_unit",
         seen=seen,
-        cause="two meters have the same unit id and answer together",
+        cause="two meters have the same unit id and answer together"
+        + ("" if severity is Severity.FAULT else ", or the line is badly disturbed"),
         next_step="disconnect one of them and read again; give it a unit id of its own in its menu",
     )
 

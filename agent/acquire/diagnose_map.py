@@ -6,17 +6,20 @@ frequency are those of the mains is told.
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent.acquire.diagnose import Finding, Severity, Values, shown
 from agent.acquire.diagnose_values import PHASE_VOLTAGES, PHASES, Contradiction, contradictions, usual
 from agent.records import MeterProfile, Register
 
+_COMPARABLE = ("voltage", "frequency", "current", "active_power", "apparent_power", "power_factor")
 MAINS = ("frequency_hz", *PHASE_VOLTAGES, "voltage_l12_v")
 _DECADES = (-3, -2, -1, 1, 2, 3)  # powers of ten by which maps are wrong: kW for W, 0.1 V for V
 _DECADE_MARGIN = 0.08  # of log10: a factor of 1.2, class errors and harmonics included
+_SECONDARY_A = 5.0  # the larger of the usual secondary ratings: a primary no larger is not set, or not used
 _OVERLOAD = 1.2  # what a current transformer carries for long (IEC 61869-2)
+_MOST_TOLD = 3  # contradictions: they mostly come from one wrong value
 _TOO_SMALL = 1.1  # power beyond what the feeder can carry, by how much it is no surge
 
 
@@ -45,7 +48,7 @@ def mains_part(profile: MeterProfile) -> MeterProfile:
 def variants(profile: MeterProfile) -> Iterator[Variant]:
     """Give the profile with each common mistake made, the most common first."""
     for text, swap in (("words", _swap_words), ("bytes", _swap_bytes), ("words and bytes", _swap_both)):
-        changed = [replace(register, order=swap(register.order)) for register in profile.registers]
+        changed = [_reordered(register, swap) for register in profile.registers]
         if any(new.order != old.order for new, old in zip(changed, profile.registers, strict=True)):
             longest = max(changed, key=lambda register: register.count)
             changed_profile = replace(profile, registers=tuple(changed))
@@ -56,6 +59,11 @@ def variants(profile: MeterProfile) -> Iterator[Variant]:
         yield Variant("address", f"with every address {step:+d}", replace(profile, registers=tuple(inside)))
     other = [replace(register, function=7 - register.function) for register in profile.registers]
     yield Variant("function", f"with function {other[0].function}", replace(profile, registers=tuple(other)))
+
+
+def _reordered(register: Register, swap: Callable[[str], str]) -> Register:
+    """Change the order of a value of several words; that of one word has no other by the standard."""
+    return register if register.count == 1 else replace(register, order=swap(register.order))
 
 
 def _swap_words(order: str) -> str:
@@ -74,11 +82,16 @@ def _refers(register: Register) -> tuple[str, ...]:
     return (*register.multiply_by, *filter(None, (register.exponent_from,)), *register.plus, *register.minus)
 
 
-def map_finding(profile: MeterProfile, values: Values, fitting: Variant | None) -> Finding:
-    """Tell of values that are not those of mains, and which variant of the profile makes them so."""
+def instantaneous_part(profile: MeterProfile) -> MeterProfile:
+    """Give the profile with the values of which some can be computed from others."""
+    return part(profile, [name for name in profile.quantities if name.startswith(_COMPARABLE)])
+
+
+def map_finding(profile: MeterProfile, values: Values, fitting: Sequence[Variant]) -> Finding:
+    """Tell of values that are not those of mains, and which variants of the profile, best first, make them so."""
     named = [name for name in MAINS if name in values]
     seen = ", ".join(f"{name} {shown(values[name])}" for name in named[:3]) or "no voltage and no frequency"
-    if fitting is None:
+    if not fitting:
         return Finding(
             severity=Severity.FAULT,
             code="not_mains",
@@ -86,6 +99,7 @@ def map_finding(profile: MeterProfile, values: Values, fitting: Variant | None) 
             cause=f"profile {profile.name} does not fit this meter, or it measures no low-voltage mains",
             next_step="run `flatwatt scan` on this bus to find the model, and compare with the meter's display",
         )
+    best, *others = fitting
     causes = {
         "word_order": "the meter sends its words or bytes in another order, a setting of some models",
         "address": "the profile's addresses are one off: the list that they are from counts from 1",
@@ -93,10 +107,11 @@ def map_finding(profile: MeterProfile, values: Values, fitting: Variant | None) 
     }
     return Finding(
         severity=Severity.FAULT,
-        code=fitting.code,
-        seen=f"{seen}: not those of mains; {fitting.text} they are",
-        cause=causes[fitting.code],
-        next_step=f"put the meter's setting right, or copy the profile and read it {fitting.text} "
+        code=best.code,
+        seen=f"{seen}: not those of mains; {best.text} they are"
+        + "".join(f", and less exactly {variant.text}" for variant in others),
+        cause=causes[best.code],
+        next_step=f"put the meter's setting right, or copy the profile and read it {best.text} "
         "(docs/adding-a-meter.md)",
     )
 
@@ -122,7 +137,7 @@ def scale_findings(values: Values) -> list[Finding]:
     decades = [item for item in found if _decade(item.ratio) and " x " in item.others]
     if decades:
         return [_scale_finding(values, decades)]
-    return [_contradiction(item) for item in found]
+    return [_contradiction(found)] if found else []
 
 
 def _scale_finding(values: Values, wrong: Sequence[Contradiction]) -> Finding:
@@ -142,11 +157,11 @@ def _scale_finding(values: Values, wrong: Sequence[Contradiction]) -> Finding:
     )
 
 
-def _contradiction(item: Contradiction) -> Finding:
+def _contradiction(found: Sequence[Contradiction]) -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code="contradiction",
-        seen=str(item),
+        seen="; ".join(map(str, found[:_MOST_TOLD])) + (" …" if len(found) > _MOST_TOLD else ""),
         cause="one of these registers is not what the profile takes it for, or a setting of the meter changes it",
         next_step="compare the values with the meter's display; leave the wrong one out of a copy of the profile",
     )
@@ -182,7 +197,7 @@ def ratio_findings(values: Values, ct_ratio: float, vt_ratio: float, max_power_w
             cause="the meter knows of its transformers already, so they are counted twice",
             next_step="take ct_ratio out of gateway.toml, unless the meter's display shows secondary values",
         )
-    if largest_a > _OVERLOAD * primary_a > 0:
+    if primary_a > _SECONDARY_A and largest_a > _OVERLOAD * primary_a:
         yield Finding(
             severity=Severity.WARNING,
             code="ct_ratio",

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
+from statistics import median
 
 from agent.acquire.diagnose import Values, shown
 from agent.quantities import QUANTITIES
@@ -20,7 +21,7 @@ _LINE_VOLTAGES = ("voltage_l12_v", "voltage_l23_v", "voltage_l31_v", "voltage_ll
 HERTZ = (45.0, 65.0)  # 50 and 60 Hz grids, and what a generator makes of them
 _LN_VOLTS = (80.0, 420.0)  # from 100 V (Japan) to 690 V systems, with their tolerances
 _LL_VOLTS = (140.0, 730.0)  # the same between phases
-_MEDIUM_V = 1000.0  # from here on it is medium voltage, of which nothing is expected
+MEDIUM_V = 1000.0  # from here on it is medium voltage, of which nothing is expected
 
 _RELATIVE = 0.05  # two class 1 values, rounded, and a load that moves between two requests
 _FLOOR_VA = 30.0  # 0.1 A or 0.01 kW a phase, rounded: the coarsest resolutions of registers
@@ -82,7 +83,7 @@ def usual(name: str) -> tuple[float, float] | None:
 def is_unusual(name: str, value: float) -> bool:
     """Tell whether a value is possible and yet none that mains have; 0 V is a phase that is off."""
     bounds = usual(name)
-    if bounds is None or math.isnan(value) or (name != "frequency_hz" and (value == 0 or value >= _MEDIUM_V)):
+    if bounds is None or math.isnan(value) or (name != "frequency_hz" and (value == 0 or value >= MEDIUM_V)):
         return False
     return not bounds[0] <= value <= bounds[1]
 
@@ -94,6 +95,17 @@ def contradictions(values: Values) -> list[Contradiction]:
         for found, floor, both_ways in _relations(values)
         if not _agrees(found.found, found.expected, floor, both_ways)
     ]
+
+
+def disagreement(values: Values) -> float:
+    """Give by how much two ways to the same value typically differ, relative; NaN where no value is known twice.
+
+    A wrong word order or address may leave the high words right: then values are plausible, and this
+    is half a percent, where it is next to nothing for the right ones.
+    """
+    pairs = [(item.found, item.expected) for item, _, both_ways in _relations(values) if both_ways]
+    known = [abs(found / expected - 1) for found, expected in pairs if expected and not math.isnan(found / expected)]
+    return median(known) if known else math.nan
 
 
 def _agrees(found: float, expected: float, floor: float, both_ways: bool) -> bool:

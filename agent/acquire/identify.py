@@ -65,6 +65,7 @@ async def _plausible(asker: Asker, profiles: Sequence[MeterProfile]) -> AsyncIte
 
 def _candidates(fits: Sequence["_Fit"]) -> Identification:
     """Give the best first, those last whose code the meter does not give."""
+    fits = [fit for fit in fits if fit.sound > fit.wrong]
     if not fits:
         return Identification(Sure.UNKNOWN, (), "it answers, and no profile fits")
     ranked = sorted(fits, key=lambda fit: (bool(fit.profile.identity), fit.wrong - fit.sound))

@@ -7,10 +7,10 @@ is gone on with, since all meters of a line share it.
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent.acquire.asking import Asker, wire_of
+from agent.acquire.asking import Asker, gentle_gap_s, wire_of
 from agent.acquire.bus import Bus
 from agent.acquire.diagnose_map import part
 from agent.acquire.identify import Identification, identify
@@ -80,10 +80,11 @@ def line_steps(urls: Sequence[str], units: Sequence[int], asked: Sequence[ReadRe
     ]
 
 
-def worth_asking(steps: Iterable[Step], found: Sequence[tuple[str, int]]) -> Iterator[Step]:
-    """Leave out other settings than that of a unit that was found, and units that were found; ``found`` may grow."""
+def worth_asking(steps: Iterable[Step], found: Sequence[tuple[str, int]], impossible: Container[str]) -> Iterator[Step]:
+    """Leave out units that were found, other settings than theirs, and those impossible; ``found`` may grow."""
     for step in steps:
-        if not found or (step.url == found[0][0] and (step.url, step.unit) not in found):
+        fits = not found or (step.url == found[0][0] and (step.url, step.unit) not in found)
+        if fits and step.url not in impossible:
             yield step
 
 
@@ -122,9 +123,9 @@ async def _answers(bus: Bus, unit: int, asked: Sequence[ReadRequest]) -> bool:
     return False
 
 
-async def meet(bus: Bus, url: str, unit: int, line: Line, gap_s: float, profiles: Sequence[MeterProfile]) -> FoundMeter:
+async def meet(bus: Bus, url: str, unit: int, line: Line, profiles: Sequence[MeterProfile]) -> FoundMeter:
     """Find out who a unit is, its serial number and its power. Raises BusDownError."""
-    asker = Asker(bus, unit, line, gap_s)
+    asker = Asker(bus, unit, line, gentle_gap_s(url))
     identification = await identify(asker, profiles)
     values: dict[str, float] = {}
     if identification.profiles:

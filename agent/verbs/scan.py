@@ -1,8 +1,8 @@
 """Find the meters on a bus and tell their models, and write a configuration for them.
 
-    flatwatt scan rtu:///dev/ttyUSB0                          every usual baud rate and parity, unit ids 1 to 247
-    flatwatt scan rtu:///dev/ttyUSB0 --baud 9600 --units 1-20 quicker
-    flatwatt scan tcp://192.168.1.10-40 -o gateway.toml       hosts that differ in the last number
+    flatwatt scan rtu:///dev/ttyUSB0                            every usual setting, unit ids 1 to 247
+    flatwatt scan rtu:///dev/ttyUSB0 --baud 9600 --units 1-20   sooner done
+    flatwatt scan tcp://192.168.1.10-40 -o gateway.toml         hosts that differ in the last number
     flatwatt scan tcp://192.168.1.0/28 rtu+tcp://10.0.0.9:4001
 
 Nothing is ever written to a meter. A unit is there when anything valid answers, be it a refusal. Its
@@ -33,7 +33,6 @@ HELP = "find the meters on a bus, tell their models, write a configuration"
 _SERIAL_TIMEOUT_S = 0.3  # most meters answer within 0.1 s; --timeout for the slowest, which take 0.5 s
 _TCP_TIMEOUT_S = 1.0  # a gateway waits for its meter first
 _AT_ONCE = 32  # hosts: a gentle number of connections under way
-_LINE_GAP_S = 0.1  # before each question to a meter that was found: the longest that any profile asks for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +119,7 @@ class _Scan:
             bus = open_bus(url, timeout_s)
             try:
                 async for unit in host_units(bus, units, probes(self._profiles, line)):
-                    self._found.append(await meet(bus, url, unit, line, 0.0, self._profiles))
+                    self._found.append(await meet(bus, url, unit, line, self._profiles))
             except BusDownError as error:
                 if len(self._hosts) == 1:
                     _tell(f"{url}: {error}")
@@ -131,6 +130,7 @@ class _Scan:
         from agent.acquire.line import line_of
         from agent.acquire.scan import line_steps, probes, worth_asking
         from agent.acquire.scan_targets import SERIAL_UNITS
+        from agent.errors import FlatwattError
         from agent.terminal import counted, progress
 
         urls = tuple(map(str, self._lines[target]))
@@ -145,12 +145,15 @@ class _Scan:
         present: list[tuple[str, int]] = []
         line = _Line(self._profiles, timeout_s)
         try:
-            for step in progress(worth_asking(steps, present), len(steps), target):
+            for step in progress(worth_asking(steps, present, line.refused), len(steps), target):
                 if meter := await line.ask(step.url, step.unit, step.probe):
                     present.append((step.url, step.unit))
                     self._found.append(meter)
+                    _tell(f"unit {step.unit} answers at {step.url}")
         finally:
             await line.close()
+        if len(line.refused) == len(urls):
+            raise FlatwattError(f"{target}: {line.refused[urls[0]]}")
         for url, unit in sorted(line.garbled - set(present)):
             _tell(f"unit {unit} at {url}: damaged answers: two meters with this unit id, or a wrong setting?")
 
@@ -160,12 +163,13 @@ class _Line:
 
     def __init__(self, profiles: "Sequence[MeterProfile]", timeout_s: float) -> None:
         self.garbled: set[tuple[str, int]] = set()
+        self.refused: dict[str, str] = {}  # settings in which the port cannot be opened, and why
         self._profiles, self._timeout_s = profiles, timeout_s
         self._url = ""
         self._bus: Bus | None = None
 
     async def ask(self, url: str, unit: int, probe: "ReadRequest") -> "FoundMeter | None":
-        """Give the meter, if it is there. Raises BusDownError."""
+        """Give the meter, if it is there."""
         from agent.acquire.bus import open_bus
         from agent.acquire.line import line_of
         from agent.acquire.scan import is_there, meet
@@ -177,9 +181,9 @@ class _Line:
         bus = self._bus
         try:
             if await is_there(bus, probe):
-                return await meet(bus, url, unit, line_of(url), _LINE_GAP_S, self._profiles)
-        except BusDownError:
-            raise
+                return await meet(bus, url, unit, line_of(url), self._profiles)
+        except BusDownError as error:
+            self.refused[url] = str(error)
         except BusError:
             self.garbled.add((url, unit))
         return None

@@ -45,7 +45,7 @@ def test_a_fitting_variant_is_told_with_what_to_write() -> None:
     """The finding names the mistake and the order that makes the values those of mains."""
     fitting = next(iter(variants(mains_part(SDM630))))
 
-    found = map_finding(SDM630, {"frequency_hz": math.nan, "voltage_l1_v": 2.6e-23}, fitting)
+    found = map_finding(SDM630, {"frequency_hz": math.nan, "voltage_l1_v": 2.6e-23}, [fitting])
 
     assert found.code == "word_order"
     assert 'order = "CDAB" they are' in found.seen
@@ -53,7 +53,7 @@ def test_a_fitting_variant_is_told_with_what_to_write() -> None:
 
 def test_a_map_that_fits_in_no_way() -> None:
     """Then the profile is the wrong one."""
-    found = map_finding(SDM630, {"frequency_hz": 3000.0}, None)
+    found = map_finding(SDM630, {"frequency_hz": 3000.0}, [])
 
     assert found.code == "not_mains"
     assert "flatwatt scan" in found.next_step
@@ -126,7 +126,7 @@ def test_a_transformer_ratio_that_cannot_be(
         ({"ct_ratio": 40.0}, 1.0, None),
         ({"ct_ratio": 1.0}, 40.0, None),
         ({"ct_primary_a": 100.0, "current_l1_a": 95.0}, 1.0, None),
-        ({"ct_primary_a": 0.0, "current_l1_a": 95.0}, 1.0, None),  # not set
+        ({"ct_primary_a": 5.0, "current_l1_a": 95.0}, 1.0, None),  # not set
         ({"active_power_w": 1000.0}, 40.0, 50_000.0),
     ],
 )

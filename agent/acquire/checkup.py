@@ -1,0 +1,164 @@
+"""Examine a meter: read it a few times, and where its values make no sense, try what would make them so."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from agent.acquire.asking import Asker, gentle_gap_s
+from agent.acquire.bus import Bus
+from agent.acquire.bus_url import parse_url
+from agent.acquire.diagnose import Finding, Values, typical
+from agent.acquire.diagnose_bus import noise_findings, refusal_findings, silence_finding, time_findings
+from agent.acquire.diagnose_map import (
+    MAINS,
+    Variant,
+    identity_findings,
+    instantaneous_part,
+    mains_part,
+    map_finding,
+    ratio_findings,
+    scale_findings,
+    variants,
+)
+from agent.acquire.diagnose_values import (
+    MEDIUM_V,
+    PHASE_VOLTAGES,
+    Mains,
+    contradictions,
+    disagreement,
+    looks_like_mains,
+)
+from agent.acquire.diagnose_wiring import wiring_findings
+from agent.acquire.identify import Sure, identify
+from agent.acquire.line import Line
+from agent.acquire.readout import REFUSALS, MeterReader, Readout, is_answer
+from agent.records import MeterProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """A meter to examine, as gateway.toml describes it; ``url`` is its bus."""
+
+    id: str
+    url: str
+    unit: int
+    profile: MeterProfile
+    timeout_s: float
+    exports: bool = False  # generation
+    ct_ratio: float = 1.0
+    vt_ratio: float = 1.0
+    max_power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """What a few readings of a meter gave; ``findings`` are those that need the meter to answer."""
+
+    patient: Patient
+    readouts: tuple[Readout, ...]
+    values: Values  # the median of each over the readings
+    findings: tuple[Finding, ...]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the meter said anything at all."""
+        return any(readout.answered for readout in self.readouts)
+
+
+async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: Sequence[MeterProfile]) -> Checkup:
+    """Read a meter and say what is wrong; ``known`` are the profiles that it may be instead."""
+    reader = MeterReader(bus, patient.profile, patient.unit, line)
+    readouts = [await reader.read()]
+    while readouts[-1].answered and len(readouts) < readings:
+        readouts.append(await reader.read())
+    values = typical([readout.values for readout in readouts])
+    findings: list[Finding] = []
+    if any(readout.answered for readout in readouts):
+        findings += _way_findings(bus, patient, readouts)
+        map_findings = await _map_findings(bus, patient, line, readouts, values, known)
+        findings += map_findings or _value_findings(patient, readouts, values)
+    return Checkup(patient=patient, readouts=tuple(readouts), values=values, findings=tuple(findings))
+
+
+def silence(checkup: Checkup, others_answer: bool) -> Finding:
+    """Say why a meter that was examined said nothing."""
+    failures = [failure for readout in checkup.readouts for failure in readout.failures]
+    return silence_finding(failures, parse_url(checkup.patient.url), others_answer)
+
+
+def _way_findings(bus: Bus, patient: Patient, readouts: Sequence[Readout]) -> Iterator[Finding]:
+    """Look at the way to the meter: noise, collisions, slowness."""
+    failures = [failure for readout in readouts for failure in readout.failures]
+    requests = sum(readout.requests for readout in readouts)
+    yield from noise_findings(failures, requests, [readout.values for readout in readouts])
+    if times := bus.times().units.get(patient.unit):
+        yield from time_findings(times.p99_s, patient.timeout_s)
+
+
+async def _map_findings(
+    bus: Bus,
+    patient: Patient,
+    line: Line,
+    readouts: Sequence[Readout],
+    values: Values,
+    known: Sequence[MeterProfile],
+) -> list[Finding]:
+    """Look whether the profile fits; where it does not, find what would."""
+    asker = Asker(bus, patient.unit, line, gentle_gap_s(patient.url))
+    denied = list(identity_findings(patient.profile, values))
+    if not denied and not _is_doubtful(readouts, values):
+        return []
+    fitting = [] if denied else await _fitting(asker, patient.profile)
+    if fitting:
+        return [map_finding(patient.profile, values, fitting)]
+    if not denied and _mains(readouts, values) is Mains.YES:
+        return []
+    found = denied or [map_finding(patient.profile, values, ())]
+    model = await identify(asker, [profile for profile in known if profile.name != patient.profile.name])
+    if model.sure is Sure.UNKNOWN:
+        return found
+    names = " or ".join(f'"{profile.name}"' for profile in model.profiles[:3])
+    step = f"write profile = {names}, which fits ({model.why})"
+    return [replace(finding, code="wrong_profile", next_step=step) for finding in found]
+
+
+def _mains(readouts: Sequence[Readout], values: Values) -> Mains:
+    return looks_like_mains(values, frozenset(name for readout in readouts for name in readout.impossible))
+
+
+def _is_doubtful(readouts: Sequence[Readout], values: Values) -> bool:
+    """Tell whether the profile may not fit: no mains, most registers refused, or medium voltage that contradicts."""
+    mains = _mains(readouts, values)
+    if mains is Mains.YES:
+        volts = [values.get(name, math.nan) for name in PHASE_VOLTAGES]
+        return any(value >= MEDIUM_V for value in volts) and bool(contradictions(values))
+    refused = sum(map(is_answer, readouts[-1].unread.values()))
+    return mains is Mains.NO or refused > len(values) / 2
+
+
+async def _fitting(asker: Asker, profile: MeterProfile) -> list[Variant]:
+    """Give the variants of the profile under which voltage and frequency are those of mains.
+
+    The one whose values agree best with each other comes first.
+    """
+    if profile.sunspec:  # found by its headers: neither order nor address can be wrong
+        return []
+    fitting: list[tuple[float, Variant]] = []
+    for variant in variants(profile):
+        values, impossible = await asker.values(mains_part(variant.profile))
+        sound = [name for name in MAINS if 0 < values.get(name, math.nan) < MEDIUM_V]
+        if len(sound) >= 2 and looks_like_mains(values, impossible) is Mains.YES:
+            every, _ = await asker.values(instantaneous_part(variant.profile))
+            fitting.append((disagreement(every), variant))
+    return [variant for _, variant in sorted(fitting, key=lambda item: (math.isnan(item[0]), item[0]))]
+
+
+def _value_findings(patient: Patient, readouts: Sequence[Readout], values: Values) -> Iterator[Finding]:
+    """Look at the values of a meter whose profile fits."""
+    refused = sorted(name for name, error in readouts[-1].unread.items() if error.code in REFUSALS)
+    yield from refusal_findings(refused, len(values))
+    scale = scale_findings(values)
+    yield from scale
+    if not any(finding.code == "scale" for finding in scale):
+        yield from wiring_findings(values, patient.exports)
+    yield from ratio_findings(values, patient.ct_ratio, patient.vt_ratio, patient.max_power_w)

@@ -1,0 +1,290 @@
+"""``flatwatt doctor`` before simulated meters: what is wrong is found, and nothing is found where nothing is wrong."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.acquire import checkup_bus
+from agent.acquire.checkup import Patient
+from agent.acquire.fake_bus import FakeBus
+from agent.acquire.profile import find_profile, profile_names
+from agent.cli import main
+from firmware_sim.testing import Meters, one_bus
+
+ROOT = Path(__file__).parents[3]
+EM340 = "carlo_gavazzi_em340"
+CURRENTS = [f"current_{phase}_a" for phase in ("l1", "l2", "l3")]
+VOLTAGES = [f"voltage_{phase}_v" for phase in ("l1", "l2", "l3")]
+LOAD_W = 9000.0  # 3 kW a phase: well above where rounding makes the angles
+
+Simulate = Callable[..., Meters]
+
+
+def gateway(folder: Path, url: str, *profiles: str, more: str = "", period_s: float = 60.0) -> Path:
+    """Write the configuration of meters m1, m2 … on one bus."""
+    text = f'id = "g"\n[site]\nname = "s"\nkind = "other"\n[poll]\nperiod_s = {period_s}\n[mqtt]\nurl = "mqtt://h"\n'
+    text += f'[[bus]]\nname = "bus"\nurl = "{url}"\ntimeout_s = 0.3\n'
+    for unit, profile in enumerate(profiles, start=1):
+        text += f'[[meter]]\nid = "m{unit}"\nbus = "bus"\nunit = {unit}\nprofile = "{profile}"\n'
+    path = folder / "gateway.toml"
+    path.write_text(text + more)
+    return path
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *words: str, readings: int = 3) -> tuple[int, list[dict[str, Any]]]:
+    """Run the verb; give its exit code and what it found."""
+    code = main(["doctor", "--json", "--readings", str(readings), *words])
+    return code, json.loads(capsys.readouterr().out)["findings"]
+
+
+def codes(findings: list[dict[str, Any]]) -> list[str]:
+    """Give what was found."""
+    return [finding["code"] for finding in findings]
+
+
+def test_nothing_is_found_at_a_healthy_meter_of_any_profile(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the model: every shipped profile is served by the simulator, and every one is called healthy."""
+    meters = flatwatt_meters(one_bus(*profile_names(), power_w=LOAD_W))
+    config = gateway(tmp_path, meters.url(), *profile_names())
+
+    code, findings = doctor(capsys, "-c", str(config), readings=2)
+
+    assert findings == []
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "keys", "code", "cause"),
+    [
+        ("wiring", {"reversed": ["l2"]}, "ct_reversed", "the current transformer at input 2 is turned round"),
+        ("wiring", {"reversed": ["l1", "l2", "l3"]}, "exports", "the meter is turned round"),
+        ("wiring", {"cts": ["l1", "l3", "l2"]}, "ct_swapped", "the current transformers of phases 2 and 3 are swapped"),
+        ("wiring", {"cts": ["l2", "l1", "l3"]}, "ct_swapped", "the current transformers of phases 1 and 2 are swapped"),
+        ("wiring", {"cts": ["l2", "l3", "l1"]}, "ct_swapped", "sit one phase on"),
+        ("scaled", {"quantities": CURRENTS, "factor": 0.01}, "scale", "the scale of power or current is wrong"),
+        ("scaled", {"quantities": VOLTAGES, "factor": 10}, "scale", "the scale of the voltages is wrong"),
+        (
+            "scaled",
+            {"quantities": ["power_factor"], "factor": 0.5},
+            "contradiction",
+            "is not what the profile takes it",
+        ),
+        ("value", {"quantities": ["voltage_l3_v"], "value": 0}, "phase_without_voltage", "a blown fuse"),
+        ("value", {"quantities": ["model_code"], "value": 102}, "wrong_profile", "another model than profile"),
+        ("exception", {"code": 11}, "gateway", "the meter behind it does not answer"),
+        ("silence", {}, "silent", "nothing on this bus answers"),
+    ],
+)
+def test_each_fault_is_named(
+    fault: str,
+    keys: dict[str, Any],
+    code: str,
+    cause: str,
+    flatwatt_meters: Simulate,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With its likely cause and the next step; the exit code is 1."""
+    meters = flatwatt_meters(one_bus(EM340, power_w=LOAD_W))
+    meters.fault("m1", fault, **keys)
+
+    exit_code, findings = doctor(capsys, meters.url(), "--profile", EM340, "--timeout", "0.2")
+
+    assert exit_code == 1
+    assert code in codes(findings)
+    assert cause in next(finding["cause"] for finding in findings if finding["code"] == code)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "instead", "code", "told"),
+    [
+        ('order = "CDAB"', 'order = "ABCD"', "word_order", 'with swapped words, order = "CDAB" they are'),
+        ('order = "CDAB"', 'order = "DCBA"', "word_order", 'order = "CDAB" they are'),
+        ("function = 4", "function = 3", "function", "with function 4 they are"),
+    ],
+)
+def test_a_profile_with_a_mistake_is_put_right(
+    mistake: str,
+    instead: str,
+    code: str,
+    told: str,
+    flatwatt_meters: Simulate,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The finding says what the profile must say; functions 3 and 4 of this model are told apart for the test."""
+    meter, mine = tmp_path / "meter.toml", tmp_path / "mine.toml"
+    shipped = (ROOT / f"configs/meters/{EM340}.toml").read_text()
+    meter.write_text(shipped)
+    mine.write_text(shipped.replace(mistake, instead))
+    meters = flatwatt_meters(one_bus(str(meter), power_w=LOAD_W))
+
+    exit_code, findings = doctor(capsys, meters.url(), "--profile", str(mine))
+
+    assert (exit_code, codes(findings)) == (1, [code])
+    assert told in findings[0]["seen"]
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_addresses_that_are_one_off_are_found(
+    step: int, flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they are when a list of register numbers that begin at 1 is taken for addresses."""
+    shipped = (ROOT / "configs/meters/schneider_iem3155.toml").read_text()
+    mine = tmp_path / "mine.toml"
+    mine.write_text(re.sub(r"address = (\d+)", lambda found: f"address = {int(found[1]) + step}", shipped))
+    meters = flatwatt_meters(one_bus("schneider_iem3155", power_w=LOAD_W))
+
+    exit_code, findings = doctor(capsys, meters.url(), "--profile", str(mine))
+
+    assert (exit_code, codes(findings)) == (1, ["address"])
+    assert f"with every address {-step:+d} they are" in findings[0]["seen"]
+
+
+def test_a_wrong_profile_is_named_with_the_right_one(
+    flatwatt_meters: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The meter's own code tells which of the shipped profiles it is."""
+    meters = flatwatt_meters(one_bus("abb_b23", power_w=LOAD_W))
+
+    exit_code, findings = doctor(capsys, meters.url(), "--profile", EM340)
+
+    assert (exit_code, codes(findings)) == (1, ["wrong_profile"])
+    assert 'profile = "abb_b23"' in findings[0]["next_step"]
+
+
+def test_two_meters_with_one_unit_id_collide(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their bits mix on the line, so most answers are damaged."""
+    meters = flatwatt_meters(one_bus(EM340, EM340, url=f"rtu://{tmp_path}/line?baud=115200", power_w=LOAD_W))
+    meters.fault("m2", "readdressed", unit=1)
+
+    exit_code, findings = doctor(capsys, meters.url(), "--profile", EM340)
+
+    assert exit_code == 1
+    assert codes(findings) == ["duplicate_unit"]
+
+
+def test_one_meter_under_two_names(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that answers to every unit id has one serial number."""
+    meters = flatwatt_meters(one_bus("eastron_sdm230", "eastron_sdm230", power_w=LOAD_W))
+    for name in ("m1", "m2"):
+        meters.fault(name, "serial_change", serial=4711)
+
+    exit_code, findings = doctor(capsys, "-c", str(gateway(tmp_path, meters.url(), "eastron_sdm230", "eastron_sdm230")))
+
+    assert exit_code == 1
+    assert codes(findings) == ["same_meter"]
+
+
+def test_a_line_that_is_too_slow_for_its_meters(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By what one poll of all meters takes at this speed; the period and the baud rate that would do are named."""
+    url = f"rtu://{tmp_path}/line?baud=19200"
+    flatwatt_meters(one_bus(EM340, EM340, url=url, power_w=LOAD_W))
+
+    exit_code, findings = doctor(capsys, "-c", str(gateway(tmp_path, url, EM340, EM340, period_s=0.25)), readings=2)
+
+    assert exit_code == 1
+    assert codes(findings) == ["slow_bus"]
+    assert "period_s = 1 or baud=" in findings[0]["next_step"]
+
+
+def test_answers_that_come_late_fill_the_bus(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan assumes that a meter on a network answers within 5 ms; this one takes 100."""
+    meters = flatwatt_meters(one_bus(EM340, power_w=LOAD_W))
+    meters.fault("bus", "delay", delay_s=0.1)
+
+    _, findings = doctor(capsys, "-c", str(gateway(tmp_path, meters.url(), EM340, period_s=0.2)), readings=2)
+
+    assert codes(findings) == ["slow_bus"]
+
+
+def test_a_port_that_another_program_holds(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program is named."""
+    url = f"rtu://{tmp_path}/line?baud=115200"
+    flatwatt_meters(one_bus(EM340, url=url))
+
+    with (tmp_path / "line").open("rb", buffering=0) as port:
+        fcntl.flock(port, fcntl.LOCK_EX)
+        exit_code, findings = doctor(capsys, url, "--profile", EM340)
+
+    assert (exit_code, codes(findings)) == (1, ["bus_down"])
+    assert f"(process {os.getpid()})" in findings[0]["cause"]
+
+
+def test_a_person_reads_what_was_seen_why_and_what_to_do(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Worst first, each with its meter; what is well is said in a row."""
+    meters = flatwatt_meters(one_bus(EM340, EM340, power_w=LOAD_W))
+    meters.fault("m2", "wiring", cts=["l1", "l3", "l2"])
+
+    code = main(["doctor", "--readings", "2", "-c", str(gateway(tmp_path, meters.url(), EM340, EM340))])
+
+    out = capsys.readouterr().out
+    assert code == 1
+    assert ["m1", EM340, "1", "9000", "none"] in [line.split() for line in out.splitlines()]
+    assert "fault: m2: ct_swapped\n  seen active power of the phases" in out
+    assert "\n  why  the current transformers of phases 2 and 3 are swapped\n  do   " in out
+    assert out.endswith("\n1 finding\n")
+
+
+def test_without_a_profile_the_model_is_looked_for(
+    flatwatt_meters: Simulate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the meter's code, as a scan does."""
+    meters = flatwatt_meters(one_bus(EM340, power_w=LOAD_W))
+
+    code = main(["doctor", meters.url(), "--json", "--readings", "2"])
+
+    (meter,) = json.loads(capsys.readouterr().out)["meters"]
+    assert code == 0
+    assert (meter["profile"], meter["answered"], meter["active_power_w"]) == (EM340, True, LOAD_W)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "name either a bus"),
+        (["tcp://h", "-c", "gateway.toml"], "name either a bus"),
+        (["tcp://h", "--unit", "256"], "--unit 256 is wrong"),
+        (["tcp://h", "--readings", "1"], "--readings 1 is wrong"),
+        (["tcp://h", "--timeout", "0"], "--timeout 0 is wrong"),
+        (["tcp://h", "--profile", "abb_b32"], 'did you mean "abb_b23"?'),
+        (["udp://h", "--profile", "abb_b23"], "unknown scheme 'udp'"),
+    ],
+)
+def test_a_wrong_argument_is_wrong_input(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and one line that says what was expected."""
+    assert main(["doctor", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+async def test_a_silent_meter_is_looked_for_in_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The setting in which it answers is named."""
+    patient = Patient(id="m1", url="rtu:///dev/ttyUSB0?baud=9600", unit=3, profile=find_profile(EM340), timeout_s=0.1)
+
+    def line(url: str, timeout_s: float) -> FakeBus:
+        return FakeBus({(3, 4, address): 0 for address in range(100)} if "baud=19200&parity=E" in url else {})
+
+    monkeypatch.setattr(checkup_bus, "open_bus", line)
+
+    setting = await checkup_bus.other_setting(patient, [])
+
+    assert str(setting) == "rtu:///dev/ttyUSB0?baud=19200&parity=E&stopbits=1"
