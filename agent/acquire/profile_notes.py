@@ -75,7 +75,8 @@ def _small_counter(register: Register, unit: str) -> str:
     bits = _FLOAT_BITS.get(register.dtype) or int(register.dtype[1:]) - (register.dtype[0] == "i")
     step, full = abs(register.scale), abs(register.scale) * 2**bits
     sizes = [f"in steps of {step:g} {unit}"] if step < 1 else []
-    sizes += [f"to {full / 1e6:.3g} M{unit} and no further"] if full < _LARGE_COUNTER_WH else []
+    exactly = "exactly to" if register.dtype[0] == "f" else "to"
+    sizes += [f"{exactly} {full / 1e6:.3g} M{unit} and no further"] if full < _LARGE_COUNTER_WH else []
     if not sizes:
         return ""
     return f"counts {' and '.join(sizes)}: is the register really in {unit}? In k{unit} its scale is 1000 times as much"

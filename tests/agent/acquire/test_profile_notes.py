@@ -46,7 +46,7 @@ def test_a_usual_profile_raises_no_question(tmp_path: Path) -> None:
         ),
         (
             POWER + 'active_energy_import_wh = { address = 2, dtype = "f32", tier = "slow" }',
-            "16: registers.active_energy_import_wh: counts to 16.8 MWh and no further: is the register really",
+            "16: registers.active_energy_import_wh: counts exactly to 16.8 MWh and no further: is the regi",
         ),
         (
             POWER + "active_energy_import_wh = { address = 2, scale = 1000 }",
