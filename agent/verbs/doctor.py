@@ -97,15 +97,19 @@ class _Report:
 
 
 def _meter(checkup: "Checkup") -> dict[str, Any]:
-    power_w = checkup.values.get(_POWER, math.nan)
     return {
         "meter": checkup.patient.id,
         "url": checkup.patient.url,
         "unit": checkup.patient.unit,
         "profile": checkup.patient.profile.name,
         "answered": checkup.answered,
-        _POWER: None if math.isnan(power_w) else float(f"{power_w:.15g}"),
+        _POWER: _plain(checkup.values.get(_POWER, math.nan)),
+        "p99_s": _plain(checkup.p99_s),
     }
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.15g}")
 
 
 async def _examine(args: argparse.Namespace) -> _Report:
@@ -225,9 +229,16 @@ def _write(report: _Report) -> None:
     for located in report.findings:
         found[located.where] = found.get(located.where, 0) + 1
     table(
-        ("meter", "profile", "unit", "active power W", "findings"),
+        ("meter", "profile", "unit", "active power W", "p99 ms", "findings"),
         [
-            (p.id, p.profile.name, p.unit, shown(checkup.values.get(_POWER, math.nan)), found[p.id] or "none")
+            (
+                p.id,
+                p.profile.name,
+                p.unit,
+                shown(checkup.values.get(_POWER, math.nan)),
+                "-" if math.isnan(checkup.p99_s) else f"{1000 * checkup.p99_s:.0f}",
+                found[p.id] or "none",
+            )
             for checkup in report.checkups
             for p in (checkup.patient,)
         ],
