@@ -12,7 +12,9 @@ from random import Random
 from agent import __version__
 from agent.acquire.learned import Learned
 from agent.acquire.make_poller import make_poller
+from agent.acquire.poller import Poller
 from agent.acquire.profile import find_profile
+from agent.acquire.status_file import PERIOD_S, STATUS_FILE, write_status
 from agent.analyse.analyst import Analyst
 from agent.analyse.detect.evidence import shipped_rules
 from agent.analyse.quality.inspector import Inspector
@@ -73,7 +75,9 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
     stop = asyncio.Event()
     try:
         with _on_signals(stop):
+            reporting = asyncio.create_task(_report(poller, config.state_dir / STATUS_FILE, clock))
             pending = await _work(pipeline, publisher, stop, until_s)
+            reporting.cancel()
     finally:
         await poller.close()
         analyst.close()
@@ -110,6 +114,16 @@ async def _work(pipeline: Pipeline, publisher: Publisher, stop: asyncio.Event, u
 async def _measure(pipeline: Pipeline, publisher: Publisher, until_s: float) -> None:
     await pipeline.run(until_s)
     await publisher.drain(_LAST_RECEIPTS_S)
+
+
+async def _report(poller: Poller, path: Path, clock: Clock) -> None:
+    """Keep what ``flatwatt status`` shows; a disk that is full costs that and nothing else."""
+    while True:
+        try:
+            write_status(path, poller.statistics(), clock.now_s())
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", path, error.strerror)
+        await asyncio.sleep(PERIOD_S)
 
 
 class _Birth:

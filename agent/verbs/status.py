@@ -1,0 +1,105 @@
+"""Show how a running gateway gets on with its buses and meters, and what to do where it does not.
+
+    flatwatt status -c gateway.toml
+
+Nothing is asked of the meters: the agent writes its counts into the configuration's state_dir every
+10 s, and this reads them. docs/operations.md says what each number means. Exit code 1 where the
+agent has not written for a minute.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+HELP = "how the meters of a running gateway answer, and what to do"
+
+_STALE_S = 60.0  # six writings: the agent is not running, or its disk is full
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the verb takes."""
+    parser.add_argument("-c", "--config", type=Path, default=Path("gateway.toml"), help="the gateway's configuration")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the counts and write them."""
+    from agent.acquire.advice import advice
+    from agent.acquire.status_file import STATUS_FILE, read_status
+    from agent.config import load_gateway
+    from agent.errors import FlatwattError
+    from agent.terminal import say_json
+
+    config = load_gateway(args.config)
+    path = config.state_dir / STATUS_FILE
+    status = read_status(path)
+    age_s = max(0.0, time.time() - path.stat().st_mtime)
+    steps = advice(status, config.poll.period_s)
+    if args.json:
+        say_json({"gateway": config.id, "age_s": round(age_s, 1), **status, "advice": steps})
+    else:
+        _write(config.id, age_s, status, steps)
+    if age_s > _STALE_S:
+        raise FlatwattError(f"{path} is {age_s:.0f} s old: is `flatwatt run` running? See its log")
+    return 0
+
+
+def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str]) -> None:
+    from agent.terminal import say, table
+
+    say(f"{gateway}, as of {age_s:.0f} s ago")
+    say()
+    counts: dict[str, int] = {}
+    for meter in status["meters"].values():
+        counts[meter["bus"]] = counts.get(meter["bus"], 0) + 1
+    table(
+        ("bus", "meters", "in use", "period p95 s", "skipped ticks"),
+        [
+            (name, counts.get(name, 0), _share(bus["utilisation"]), _number(bus["period_p95_s"]), bus["overruns"])
+            for name, bus in status["buses"].items()
+        ],
+    )
+    say()
+    columns = ("meter", "bus", "unit", "state", "polls", "p50 ms", "p99 ms", "time-out ms")
+    table(
+        (*columns, "missed", "late", "impossible", "failures"),
+        [_row(name, meter, status["time_s"]) for name, meter in status["meters"].items()],
+    )
+    for title, lines in (("learned", _learned(status)), ("what to do", steps)):
+        if lines:
+            say()
+            say(f"{title}:")
+            for line in lines:
+                say(f"  {line}")
+
+
+def _row(name: str, meter: dict[str, Any], time_s: float) -> tuple[object, ...]:
+    failures = ", ".join(f"{count} {reason}" for reason, count in meter["failures"].items())
+    times = (_milliseconds(meter[key]) for key in ("p50_s", "p99_s", "timeout_s"))
+    counts = (meter["missed"], meter["late"], meter["out_of_range"])
+    return (name, meter["bus"], meter["unit"], _state(meter, time_s), meter["polls"], *times, *counts, failures or "-")
+
+
+def _state(meter: dict[str, Any], time_s: float) -> str:
+    if not meter["silent_polls"]:
+        return "answers" if meter["polls"] else "not asked yet"
+    if meter["silent_until_s"] is None or meter["silent_until_s"] <= time_s:
+        return "silent"
+    return f"silent, asked in {meter['silent_until_s'] - time_s:.0f} s"
+
+
+def _learned(status: dict[str, Any]) -> list[str]:
+    return [f"{name} {meter['learned']}" for name, meter in status["meters"].items() if meter["learned"]]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{1000 * value:.0f}"
