@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -378,3 +379,20 @@ async def test_close_ends_a_request_under_way() -> None:
             await asyncio.wait_for(reading, 1.0)
         assert caught.value.reason is BusReason.DISCONNECTED
         assert len(meter.asked) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel does not show its timers")
+async def test_kernel_looks_after_an_idle_connection() -> None:
+    """Between polls the kernel asks whether a silent peer is still there."""
+    async with line("tcp") as (meter, bus):
+        await bus.read(request())
+        port = f":{int(meter.url.rpartition(':')[2]):04X}"
+        rows = [row.split() for row in _kernel_table().splitlines()[1:]]
+        timers = [row[5] for row in rows if row[2].endswith(port) and row[3] == "01"]  # established, to the meter
+
+        assert [timer[:2] for timer in timers] == ["02"]  # keepalive
+        assert int(timers[0][3:], 16) <= 1000  # hundredths of a second until it asks
+
+
+def _kernel_table() -> str:
+    return Path("/proc/net/tcp").read_text()

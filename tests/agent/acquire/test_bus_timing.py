@@ -300,3 +300,90 @@ def test_answers_that_waited_in_a_gateway_do_not_set_the_timeout() -> None:
         assert bus.times().units[2].timeout_s == pytest.approx(0.3)
 
     play("tcp", meter, scenario)
+
+
+@pytest.mark.parametrize("kind", ["rtu", "rtu+tcp"])
+def test_late_and_true_answer_in_one_packet(kind: str) -> None:
+    """An answer of another unit, glued before the true one, is passed over."""
+    meter = Hostile(always=lambda asked: asked.send(asked.frame(asked.pdu(), unit=9) + asked.frame(asked.pdu())))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus) == "right"
+
+    play(kind, meter, scenario)
+
+
+@pytest.mark.parametrize("address", [100, 0x0300, 0x0800])
+def test_echo_of_a_two_wire_adapter(address: int) -> None:
+    """An adapter that hears itself gives each request back before the answer, in whatever pieces."""
+
+    async def echo(asked: Asked) -> None:
+        for piece in (asked.packet[:4], asked.packet[4:] + asked.frame(asked.pdu())):
+            asked.send(piece)
+            await asyncio.sleep(0.01)
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus, address=address) == "right"
+        assert await seconds_of(outcome(bus, address=address)) < 0.05
+
+    play("rtu", Hostile(always=echo), scenario)
+
+
+def test_bytes_that_could_be_of_any_unit() -> None:
+    """After unasked bytes that are no frame, nobody is asked until no answer can come any more."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus)
+        meter.asked[0].send(b"\x07\x03\x08\x00\x01\x00")
+        assert await seconds_of(outcome(bus, unit=8)) == pytest.approx(CEILING_S, rel=0.01)
+        meter.asked[0].send(b"\x00")  # a driver that switches off
+        assert await seconds_of(outcome(bus, unit=8)) < 0.01
+
+    play("rtu", meter, scenario)
+
+
+def test_line_that_is_flooded() -> None:
+    """A thousand bytes without an answer are no reason to wait for the time-out."""
+
+    async def flood(asked: Asked) -> None:
+        for _ in range(100):
+            asked.send(bytes(100))
+            await asyncio.sleep(0.001)
+
+    async def scenario(bus: Bus) -> None:
+        assert await seconds_of(outcome(bus)) < 0.02
+        await asyncio.sleep(2 * CEILING_S)
+        assert await outcome(bus, unit=8) == "right"
+
+    play("rtu", Hostile(always=by_unit(u7=flood)), scenario)
+
+
+def test_wrong_answer_is_let_finish() -> None:
+    """After a wrong answer the line must be silent for a while before the next request, to whomever."""
+
+    async def long_winded(asked: Asked) -> None:
+        spoilt = bytearray(asked.frame(asked.pdu()))
+        spoilt[5] ^= 1
+        for piece in (bytes(spoilt), b"\x01\x02", b"\x03\x04"):
+            asked.send(piece)
+            await asyncio.sleep(0.03)
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus) is BusReason.GARBAGE
+        assert await seconds_of(outcome(bus, unit=8)) > 0.1
+
+    play("rtu", Hostile(always=by_unit(u7=long_winded)), scenario)
+
+
+def test_stream_that_makes_no_sense_is_left() -> None:
+    """Unasked bytes on TCP that are no frame, or half of one, cost a new connection and no read."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        for nonsense in (b"\x00\x01\x02\x03\x04\x05\x06\x07", b"\x00\x01\x00\x00\x00\x0b"):
+            await outcome(bus)
+            meter.asked[-1].send(nonsense)
+            assert await outcome(bus) == "right"
+
+    play("tcp", meter, scenario)
