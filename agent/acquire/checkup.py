@@ -57,6 +57,7 @@ class Checkup:
     patient: Patient
     readouts: tuple[Readout, ...]
     values: Values  # the median of each over the readings
+    p99_s: float  # in which 99 of 100 answers came; NaN without any
     findings: tuple[Finding, ...]
 
     @property
@@ -77,7 +78,14 @@ async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: 
         findings += _way_findings(bus, patient, readouts)
         map_findings = await _map_findings(bus, patient, line, readouts, values, known)
         findings += map_findings or _value_findings(patient, readouts, values)
-    return Checkup(patient=patient, readouts=tuple(readouts), values=values, findings=tuple(findings))
+    times = bus.times().units.get(patient.unit)
+    return Checkup(
+        patient=patient,
+        readouts=tuple(readouts),
+        values=values,
+        p99_s=times.p99_s if times else math.nan,
+        findings=tuple(findings),
+    )
 
 
 def silence(checkup: Checkup, others_answer: bool) -> Finding:

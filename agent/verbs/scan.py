@@ -211,16 +211,26 @@ def _show(args: argparse.Namespace, found: "Sequence[FoundMeter]") -> None:
     from agent.acquire.scan_draft import draft
     from agent.terminal import say, say_json
 
+    text = draft(found, _stable_paths(found))
     if args.output == "-":
-        say(draft(found, {}).rstrip("\n"))
+        say(text.rstrip("\n"))
         return
     if args.json:
         say_json([_as_json(meter) for meter in found])
     else:
         _write_table(found)
     if args.output and any(meter.profile for meter in found):
-        Path(args.output).write_text(draft(found, {}))
+        Path(args.output).write_text(text)
         _tell(f"{args.output} is written; complete its names, then `flatwatt check -c {args.output}`")
+
+
+def _stable_paths(found: "Sequence[FoundMeter]") -> dict[str, str]:
+    """Give the names of serial ports that stay the same wherever the adapter is plugged in."""
+    from agent.acquire.bus_url import SerialAddress, by_id_path, parse_url
+
+    addresses = [parse_url(url) for url in dict.fromkeys(meter.url for meter in found)]
+    paths = [address.path for address in addresses if isinstance(address, SerialAddress)]
+    return {path: stable for path in paths if (stable := by_id_path(path))}
 
 
 def _as_json(meter: "FoundMeter") -> dict[str, Any]:

@@ -94,6 +94,17 @@ async def test_table_has_units(meter: Hostile) -> None:
     assert ["active_power_w", "4321", "W"] in [line.split()[:3] for line in out.splitlines()]
 
 
+async def test_table_judges_every_value(meter: Hostile) -> None:
+    """What agrees is ok; a voltage of 0 V is a phase that is off; a total that its phases do not make is told."""
+    code, out, _ = await flatwatt_read(meter.url, "--profile", "eastron_sdm630")
+    judged = {line.split()[0]: line for line in out.splitlines() if line}
+
+    assert code == 0
+    assert judged["voltage_l1_v"].endswith("  ok")
+    assert judged["frequency_hz"].endswith("  ok")
+    assert judged["active_power_w"].endswith("contradicts: the sum of its phases gives 0")
+
+
 @pytest.mark.parametrize(
     ("act", "status", "why", "next_step"),
     [
