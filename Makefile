@@ -38,9 +38,10 @@ docs: ## the generated pages of docs/
 	@.ci/setup dev
 	@$(BIN)/python docs/generate.py
 
-bench: ## start-up time, memory and CPU of the gateway's agent
+bench: ## measure flatwatt beside its peers, in about 20 minutes; writes docs/performance.md
 	@.ci/setup dev
-	@$(BIN)/python -m bench.agent_cost
+	@bench/peers/install .bench
+	@$(BIN)/python -m bench
 
 clean: ## remove the virtual environment, caches and builds
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,5 @@
 """How fair a bus is to its meters when some of them are dead or slow: an RS-485 line in virtual time.
 
-    python -m bench.fairness
-
 Ten meters of five models share a line of 9600 baud and are polled by the agent's own poller. The line
 takes the time that each byte takes, a meter answers after 10 to 40 ms, and the time-outs are the ones
 that the agent's bus sets. Nothing really waits: half an hour passes in a second.
@@ -11,7 +9,6 @@ import asyncio
 import logging
 import math
 import selectors
-import sys
 from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -210,7 +207,7 @@ def section() -> str:
 ## Fairness of a bus
 
 Ten three-phase meters of five models on one RS-485 line at 9600 baud, every {PERIOD_S:g} s, with their energy
-counters every minute, in time-true simulation (`python -m bench.fairness`): one, two or three of them fail
+counters every minute, in time-true simulation (`bench/fairness.py`): one, two or three of them fail
 at the same moment and come back a quarter of an hour later. Dead: nothing is answered. Slow: the answer comes
 {_LATE_S:g} s late, after every time-out. Garbage: bytes that are no answer, until the time-out. Periods and
 samples are those of the healthy meters; the last columns say how often a silent meter was asked at most, and
@@ -223,12 +220,3 @@ when the last one was back.
 A late sample keeps the time of its tick. The longest back-off step is {LONGEST_STEP_S:.0f} s.
 """
 
-
-def main() -> int:
-    """Print the section; end with 1 where a promise is broken."""
-    print(section())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
