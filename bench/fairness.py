@@ -219,4 +219,3 @@ when the last one was back.
 
 A late sample keeps the time of its tick. The longest back-off step is {LONGEST_STEP_S:.0f} s.
 """
-

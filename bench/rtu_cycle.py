@@ -1,4 +1,4 @@
-"""How long our bus needs for a full read over a serial line that is true to time (8N1), beside what the plan computed."""
+"""How long our bus needs for a full read over a serial line that is true to time, beside what the plan computed."""
 
 import asyncio
 import subprocess

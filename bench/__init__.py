@@ -1,0 +1,1 @@
+"""What measures flatwatt: beside others, and against its own limits."""
