@@ -67,7 +67,7 @@ async def _measure(client: str, make: Callable[[int], Awaitable[Read]], connecti
 
 
 def _in_c(installed: Path, seconds: float) -> Speed:
-    words = [installed / "c_reads", str(FIRST_PORT), str(REGISTERS), str(seconds)]
+    words = [str(installed / "c_reads"), str(FIRST_PORT), str(REGISTERS), str(seconds)]
     reads, used_s = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     each_us = 1e6 * float(used_s) / int(reads)
     return Speed(client="libmodbus, C", connections=1, reads_per_s=int(reads) / seconds, processor_us=each_us)

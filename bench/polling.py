@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.peers.programs import PROGRAMS, Facility, Program
 from bench.usage import Usage, watch
@@ -98,7 +99,7 @@ def measure(program: Program, installed: Path, count: int, seconds: float) -> Re
 def _listening(port: int) -> Iterator[list[None]]:
     """Count what is published, at the broker."""
     heard: list[None] = []
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_message = lambda *_: heard.append(None)
     client.on_connect = lambda client, *_: client.subscribe("#")
     client.connect("127.0.0.1", port)

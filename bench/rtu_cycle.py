@@ -49,7 +49,7 @@ def _cycle(profile: str, baud: int) -> Cycle:
         scenario = Path(name) / "scenario.toml"
         scenario.write_text(one_bus(profile, url=url))
         requests, line = plan(find_profile(profile), 1, tuple(Tier), line_of(url)), line_of(url)
-        words = [Path(sys.executable).with_name("flatwatt"), "sim", scenario, "--json"]
+        words = [str(Path(sys.executable).with_name("flatwatt")), "sim", str(scenario), "--json"]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as simulator:
             assert simulator.stdout is not None
             simulator.stdout.readline()  # it prints where it serves

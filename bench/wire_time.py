@@ -5,6 +5,7 @@ address, and the cheapest set of blocks that covers all values is searched with 
 every cut, tests/agent/acquire/test_plan.py compares both with brute force.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -144,7 +145,7 @@ def section() -> str:
 
 
 def _sum(found: Sequence[WireTime], name: str) -> float:
-    return sum(getattr(each, name) for each in found)
+    return math.fsum(getattr(each, name) for each in found)
 
 
 def _ms(seconds: float) -> str:

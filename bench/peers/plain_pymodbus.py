@@ -8,6 +8,7 @@ import json
 import sys
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from pymodbus.client import AsyncModbusTcpClient
 
 
@@ -25,7 +26,7 @@ async def poll(port: int, registers: int, broker: mqtt.Client) -> None:
 async def main() -> None:
     """Read all meters."""
     first, meters, registers, broker_port = map(int, sys.argv[1:])
-    broker = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    broker = mqtt.Client(CallbackAPIVersion.VERSION2)
     broker.connect("127.0.0.1", broker_port)
     broker.loop_start()
     await asyncio.gather(*(poll(port, registers, broker) for port in range(first, first + meters)))

@@ -158,7 +158,7 @@ def _node_red(facility: Facility) -> list[subprocess.Popen[bytes]]:
 
 def _node_red_meter(port: int) -> list[dict[str, object]]:
     """Give the nodes of one meter: its connection, a read every second, a publication of each answer."""
-    client = {
+    client: dict[str, object] = {
         "id": f"client{port}",
         "type": "modbus-client",
         "clienttype": "tcp",
@@ -173,7 +173,7 @@ def _node_red_meter(port: int) -> list[dict[str, object]]:
         "reconnectTimeout": "2000",
         "parallelUnitIdsAllowed": True,
     }
-    read = {
+    read: dict[str, object] = {
         "id": f"read{port}",
         "type": "modbus-read",
         "z": "tab",
@@ -187,7 +187,7 @@ def _node_red_meter(port: int) -> list[dict[str, object]]:
         "server": f"client{port}",
         "wires": [[f"out{port}"], []],
     }
-    out = {
+    out: dict[str, object] = {
         "id": f"out{port}",
         "type": "mqtt out",
         "z": "tab",

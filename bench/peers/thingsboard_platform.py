@@ -7,6 +7,7 @@ import json
 import sys
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 _UNLIMITED = {"messages": "0:0,", "telemetryMessages": "0:0,", "telemetryDataPoints": "0:0,"}
 _LIMITS = {
@@ -24,7 +25,7 @@ def answer(client: mqtt.Client, _: object, message: mqtt.MQTTMessage) -> None:
     client.publish(f"{topic.replace('request', 'response')}/{number}", json.dumps(body), qos=1)
 
 
-client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+client = mqtt.Client(CallbackAPIVersion.VERSION2)
 client.on_message = answer
 client.on_connect = lambda client, *_: client.subscribe(
     [("v1/devices/me/rpc/request/+", 1), ("v1/devices/me/attributes/request/+", 1)]
