@@ -136,7 +136,8 @@ class Quality(StrEnum):
     FAULTY = "F"  # answers without a usable active power (exceptions, NaN, sentinels)
     RANGE = "O"  # out of the quantity's plausible range, or beyond what the feeder can carry
     STUCK = "K"  # the raw values repeat bit for bit: a frozen register or a gateway's cache
-    EXCHANGED = "X"  # within the window, serial number, settings or counter became another
+    EXCHANGED = "X"  # within the window, the meter or its settings became another
+    RESET = "R"  # within the window, its energy counter was reset or set
     ARITHMETIC = "A"  # the meter's own quantities contradict each other
     ENERGY = "E"  # the energy registers and the power contradict each other
     WIRING = "W"  # a phase counts backwards, with another's voltage, or without one

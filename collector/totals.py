@@ -8,7 +8,7 @@
   Its share is mining p50 over that load. A generation meter (PV) is no miner.
 - **load_kwh** over the stored period: register steps from day to day where both readings are
   there, none ran backwards (a roll-over) and the meter was neither reset nor exchanged (a window of
-  quality X), else mean power x window x coverage. The first day has no reading before it and is
+  quality X or R), else mean power x window x coverage. The first day has no reading before it and is
   always integrated.
 - **mining_kwh**: p50 x window over windows of good quality; a faulty window adds nothing. A start
   is known only days later: from there to the alarm, the alarm's p50 counts, up to what was measured.

@@ -87,10 +87,10 @@ def test_what_is_wrong_with_a_meter_is_told_once_and_not_judged(tmp_path: Path) 
     found = {meter: {letter for name, _, letter, *_ in letters if name == meter} - {"P"} for meter in FAULTS}
     assert found == {
         "stuck": {"G", "K"},
-        "reset": {"G", "X"},
+        "reset": {"G", "R"},
         "other": {"G", "X"},
         "ratio": {"G", "X"},
         "scale": {"G", "E"},
         "honest": {"G"},
     }
-    assert {(verdict, watts) for _, _, letter, verdict, watts in letters if letter in "KXE"} == {("fault", 0.0)}
+    assert {(verdict, watts) for _, _, letter, verdict, watts in letters if letter in "KXRE"} == {("fault", 0.0)}

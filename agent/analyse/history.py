@@ -35,13 +35,13 @@ CREATE TABLE IF NOT EXISTS window (
 ) WITHOUT ROWID
 """
 _COLUMNS = ("active_power_w", "power_factor", "noise_floor", "active_energy_import_wh", "active_energy_export_wh")
-_Table = list[tuple[float, ...]]  # of one meter: hour, then energy and time of each quantity
+_Table = list[tuple[float, ...]]  # of one meter: hour, energy and time of each quantity, whether it was exchanged
 _INSERT = f"INSERT OR IGNORE INTO window VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
 _HOURLY = """
 SELECT start_s / 3600 AS hour,
     TOTAL(active_power_w * known_s), TOTAL((active_power_w IS NOT NULL) * known_s),
     TOTAL(power_factor * known_s), TOTAL((power_factor IS NOT NULL) * known_s),
-    TOTAL(noise_floor * known_s), TOTAL((noise_floor IS NOT NULL) * known_s)
+    TOTAL(noise_floor * known_s), TOTAL((noise_floor IS NOT NULL) * known_s), MAX(quality = 'X')
 FROM (
     SELECT *, (quality = 'G') * coverage * window_s AS known_s
     FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?
@@ -91,6 +91,10 @@ class History:
         total, weight = self._daily[name][:, :, :n]
         return np.where(weight > 0, total / np.maximum(weight, 1.0), np.nan)
 
+    def exchanged(self, through_day: int) -> NDArray[np.bool_]:
+        """Tell on which days the meter or its settings became another, shape (meters, days)."""
+        return self._exchanged[:, : min(self._days, through_day - self._first_day + 1)] > 0
+
     def day_numbers(self, through_day: int) -> NDArray[np.int64]:
         """Give the day numbers that belong to the arrays of :meth:`hourly_w`."""
         return np.arange(self._first_day, through_day + 1, dtype=np.int64)[: self._days]
@@ -102,7 +106,8 @@ class History:
         day, last_day = window.start_s // DAY_S, self._first_day + self._days - 1
         if self._database is not None and self._days and not self._first_day <= day <= last_day + _KEPT_DAYS:
             self._turn_to(day, self._database)
-        self._accumulate(window.start_s, weight_s, features)
+        exchanged = np.array([letter is Quality.EXCHANGED for letter in window.quality])
+        self._accumulate(window.start_s, weight_s, features, exchanged)
         if self._database is not None:
             self._store(self._database, window, features, is_new_day=day != last_day)
 
@@ -117,6 +122,7 @@ class History:
         self._days = 0
         self._energy_j = np.zeros((len(self.meters), 0, 24))
         self._known_s = np.zeros((len(self.meters), 0, 24))
+        self._exchanged = np.zeros((len(self.meters), 0))
         self._daily = {name: np.zeros((2, len(self.meters), 0)) for name in _DAILY}
 
     def _turn_to(self, day: int, database: sqlite3.Connection) -> None:
@@ -127,7 +133,9 @@ class History:
         except sqlite3.Error as error:
             logger.warning("the history cannot be read again: %s", error)
 
-    def _accumulate(self, start_s: int, weight_s: Floats, features: Mapping[str, Floats]) -> None:
+    def _accumulate(
+        self, start_s: int, weight_s: Floats, features: Mapping[str, Floats], exchanged: NDArray[np.bool_]
+    ) -> None:
         day = self._reach(start_s // DAY_S)
         if day < 0:
             return
@@ -136,6 +144,7 @@ class History:
         known_s = np.where(np.isfinite(power), weight_s, 0.0)
         self._energy_j[:, day, hour] += np.where(known_s > 0, power, 0.0) * known_s
         self._known_s[:, day, hour] += known_s
+        self._exchanged[:, day] += exchanged
         for name, (total, weight) in self._daily.items():
             value = features[name]
             value_s = np.where(np.isfinite(value), weight_s, 0.0)
@@ -151,6 +160,7 @@ class History:
             drop = max(0, self._days + grown - _KEPT_DAYS)
             self._energy_j = _slide(self._energy_j, grown, drop)
             self._known_s = _slide(self._known_s, grown, drop)
+            self._exchanged = _slide(self._exchanged, grown, drop)
             self._daily = {name: _slide(array, grown, drop, axis=2) for name, array in self._daily.items()}
             self._first_day += drop
             self._days += grown - drop
@@ -184,13 +194,14 @@ class History:
         self._reach(max(min(ends) // 24, max(ends) // 24 - _KEPT_DAYS + 1))
         self._reach(max(ends) // 24)
         for row, table in enumerate(tables):
-            self._load_meter(row, np.array(table).reshape(-1, 7))
+            self._load_meter(row, np.array(table).reshape(-1, 8))
 
     def _load_meter(self, row: int, table: Floats) -> None:
         day, hour = np.divmod(table[:, 0].astype(np.int64) - 24 * self._first_day, 24)
         kept = day >= 0
         table, day, hour = table[kept], day[kept], hour[kept]
         self._energy_j[row, day, hour], self._known_s[row, day, hour] = table[:, 1], table[:, 2]
+        np.add.at(self._exchanged[row], day, table[:, 7])
         for name, column in zip(_DAILY, (3, 5), strict=True):
             total, weight = self._daily[name][:, row]
             np.add.at(total, day, table[:, column])

@@ -82,6 +82,7 @@ class Judge:
         dedicated_odds, dedicated_parts = dedicated.weigh(flat, self._rules)
         has_step = np.isfinite(found["lift_share"])
         first_day = history.first_day
+        exchanged = self._site.with_children(history.exchanged(day))
         return [
             MeterDay(
                 facts=facts,
@@ -98,6 +99,7 @@ class Judge:
                 height_w=float(step.height_w[row]),
                 before_w=float(step.before_w[row]),
                 spread_w=float(step.spread_w[row]),
+                onset_exchanged=bool(exchanged[row, max(0, int(step.onset[row]) - 1) : int(step.onset[row]) + 2].any()),
                 earlier_w=float(step.earlier_w[row]),
                 dedicated_odds=float(np.nan_to_num(dedicated_odds[row], nan=-np.inf)),
                 explain_hidden=partial(reasons, row, found, hidden_parts, hidden.TEXTS),

@@ -56,6 +56,7 @@ class MeterDay:
     height_w: float
     before_w: float
     spread_w: float
+    onset_exchanged: bool  # about then, this meter or one below it became another, or its settings did
     earlier_w: float  # the highest week of the baseload in the hundred days that ended a week before the onset
     dedicated_odds: float
     explain_hidden: Callable[[], tuple[Evidence, ...]]

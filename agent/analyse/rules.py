@@ -121,6 +121,17 @@ def dedicated_farm(meter: MeterDay) -> Judgement | None:
     return meter.judgement(Verdict.MINING, reasons, mining_w, since)
 
 
+def exchanged_meter(meter: MeterDay) -> Judgement | None:
+    """A load that rose when the meter or its transformer ratio was changed may be the old one, measured otherwise."""
+    if not (meter.onset_exchanged and meter.has_risen and meter.hidden_odds >= meter.rules.hidden_suspect):
+        return None
+    text = (
+        f"the baseload rose by {meter.height_w:.0f} W when the meter or its settings were changed: compare its ratios "
+        "with the transformers' nameplates"
+    )
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("exchange", meter.height_w, 0.0, text),))
+
+
 def new_hidden_load(meter: MeterDay) -> Judgement | None:
     """A step that was strong on each of the last days opens a case.
 
@@ -180,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     exporting,
     open_case,
     dedicated_farm,
+    exchanged_meter,
     new_hidden_load,
     suspect,
     flat,

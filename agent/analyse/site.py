@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
 from agent.config import MeterFacts
@@ -41,6 +42,15 @@ class Site:
             if meter.parent is not None:
                 own[rows[meter.parent]] -= power_w[row]
         return own
+
+    def with_children(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Give each meter's flags joined with those of its sub-meters: what concerns them moves its remainder."""
+        rows = {meter.id: row for row, meter in enumerate(self.meters)}
+        joined = flags.copy()
+        for row, meter in enumerate(self.meters):
+            if meter.parent is not None:
+                joined[rows[meter.parent]] |= flags[row]
+        return joined
 
     def parents(self) -> frozenset[str]:
         """Give the meters that have sub-meters."""

@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS summary (
     PRIMARY KEY (gateway, meter, start_s)
 ) WITHOUT ROWID;
 
-CREATE INDEX IF NOT EXISTS summary_exchanged ON summary (quality, gateway, meter, start_s) WHERE quality = 'X';
+CREATE INDEX IF NOT EXISTS summary_broken ON summary (quality, gateway, meter, start_s) WHERE quality IN ('X', 'R');
 
 CREATE TABLE IF NOT EXISTS meter_day (
     gateway                 TEXT NOT NULL,

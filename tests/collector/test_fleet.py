@@ -110,12 +110,13 @@ def test_energy_comes_from_the_register_where_it_can(desk: Desk) -> None:
     assert seen(desk).sites[0].meters[0].load_kwh == 89.0
 
 
-def test_an_exchanged_meter_brings_no_energy_with_it(desk: Desk) -> None:
+@pytest.mark.parametrize("letter", ["X", "R"])
+def test_an_exchanged_meter_brings_no_energy_with_it(letter: str, desk: Desk) -> None:
     """The new meter's reading is higher by megawatt-hours that nobody consumed here; from then on its steps count."""
     gateway, day = FakeGateway(), 86_400 // WINDOW_S
     desk.commit(
         gateway.summary(window=0, watts=4000.0, energy_wh=10_000.0),  # 1 kWh, by power
-        gateway.summary(window=day, watts=4000.0, energy_wh=5_000_000.0, quality="X"),  # 1 kWh, by power
+        gateway.summary(window=day, watts=4000.0, energy_wh=5_000_000.0, quality=letter),  # 1 kWh, by power
         gateway.summary(window=2 * day, watts=4000.0, energy_wh=5_007_000.0),  # 7 kWh, by the new register
     )
 

@@ -88,8 +88,8 @@ class Inspector:
             notices += self._book.take(window, one)
         self._end_s = window.end_s
         told = [notice.meter for notice in falls]
-        broken = exchanged | np.array([meter in told for meter in self._meters])
-        return Inspection(replace(window, quality=self._letters(window, broken)), tuple(notices))
+        reset = np.array([meter in told for meter in self._meters])
+        return Inspection(replace(window, quality=self._letters(window, exchanged, reset)), tuple(notices))
 
     @property
     def state(self) -> bytes:
@@ -116,10 +116,11 @@ class Inspector:
             phase_power_w=phases(window, "active_power", "w"),
         )
 
-    def _letters(self, window: Window, broken: Flags) -> tuple[Quality, ...]:
+    def _letters(self, window: Window, exchanged: Flags, reset: Flags) -> tuple[Quality, ...]:
         """Give the final letters: the window's own, else that of an exchange, else the first that a case demands."""
         letters = list(window.quality)
-        demands = [(int(row), Quality.EXCHANGED) for row in np.flatnonzero(broken)]
+        demands = [(row, Quality.EXCHANGED) for row in np.flatnonzero(exchanged).tolist()]
+        demands += [(row, Quality.RESET) for row in np.flatnonzero(reset).tolist()]
         demands += [(row, check.letter) for check in CHECKS for row in self._book.gated(check)]
         for row, letter in demands:
             if letters[row] is Quality.GOOD:

@@ -47,7 +47,7 @@ def fill(history: History, days: int, step_s: int = 3600) -> None:
         watts = [5000 + 100 * NOISE.random(), np.nan if hour % 7 == 0 else 300 * NOISE.random()]
         letters = [
             Quality.TIMEOUT if hour % 31 < 4 else Quality.GOOD,
-            Quality.STUCK if hour % 24 == 5 else Quality.GOOD,
+            Quality.STUCK if hour % 24 == 5 else Quality.EXCHANGED if hour % 90 == 7 else Quality.GOOD,
         ]
         taken = window(start_s, watts, letters, step_s)
         history.add(taken, window_features(taken))
@@ -58,6 +58,7 @@ def assert_same(one: History, other: History) -> None:
     today = one.first_day + one.days - 1
     assert (one.first_day, one.days) == (other.first_day, other.days)
     np.testing.assert_allclose(one.hourly_w(today), other.hourly_w(today), rtol=1e-12)
+    np.testing.assert_array_equal(one.exchanged(today), other.exchanged(today))
     for name in ("power_factor", "noise_floor"):
         np.testing.assert_allclose(one.daily(name, today), other.daily(name, today), rtol=1e-12)
 
@@ -86,6 +87,17 @@ def test_a_window_that_is_not_good_counts_as_unknown(letter: Quality) -> None:
     assert np.isnan(history.hourly_w(FIRST_DAY)[0]).all()
     assert np.isnan(history.daily("power_factor", FIRST_DAY)[0]).all()
     assert history.hourly_w(FIRST_DAY)[1, 0, 0] == pytest.approx(100 * 3.01 / 3)
+
+
+def test_the_day_of_an_exchange_is_known() -> None:
+    """Of each meter, with nothing later; a reset counter changes no load."""
+    history = History(None, METERS)
+    letters = [(Quality.GOOD, Quality.RESET), (Quality.EXCHANGED, Quality.GOOD), (Quality.GOOD, Quality.EXCHANGED)]
+    for day, pair in enumerate(letters):
+        taken = window((FIRST_DAY + day) * DAY_S, [1.0, 1.0], list(pair))
+        history.add(taken, window_features(taken))
+
+    assert history.exchanged(FIRST_DAY + 1).tolist() == [[False, True], [False, False]]
 
 
 def test_an_hour_counts_when_half_of_it_is_known() -> None:

@@ -234,6 +234,25 @@ def test_a_long_gap_is_no_all_clear() -> None:
     assert set(verdicts(days, "m")[125:134]) == {"inconclusive"}
 
 
+@pytest.mark.parametrize("changed", ["m", "lab"])
+def test_a_load_that_rose_with_a_transformer_ratio_is_no_farm(changed: str) -> None:
+    """Somebody set the ratio anew, of this meter or of one below it: all hours rise alike, as with a farm."""
+    days, total = 90, office(90)
+    later = np.arange(days * 24) >= ONSET * 24 + 10
+    lab = office(days, 12_000.0, seed=5)
+    loads = {"m": total * np.where(later, 1.8, 1.0), "lab": lab / 1.8}
+    if changed == "lab":
+        loads = {"m": total + lab, "lab": lab * np.where(later, 0.05, 1.0)}
+    told = recording(loads)
+    told.values["ct_ratio"] = np.where(later & (np.array(list(loads)) == changed)[:, None], 72.0, 40.0)
+    meters = (facts("m"), facts("lab", parent="m"))
+
+    found = list(replay(told, Site("other", meters), RULES))
+
+    assert "mining" not in verdicts(found, "m")
+    assert evidence(of(found, "m")[ONSET + 10]) == {"exchange"}
+
+
 def test_a_farm_that_leaves_closes_the_case() -> None:
     """A few days after the baseload has come down the verdict is normal again, and stays so."""
     days = judged({"m": office(130) + farm(130, FARM_W, ONSET, 90)})

@@ -48,7 +48,7 @@ def test_a_register_that_was_reset_is_told_with_both_readings() -> None:
     told = inspected({"office": shifted(metered(load(40)), AT, -48_101_700.0)})
 
     assert events(told) == [(20, "tamper")]
-    assert told.letters["office"] == "G" * 20 + "X" + "G" * 19
+    assert told.letters["office"] == "G" * 20 + "R" + "G" * 19
     assert told.texts[0].startswith(
         "office: the import register was reset: it went from 48,101.7 to 0.3 kWh before 2026-01-05 05:07 UTC: "
     )

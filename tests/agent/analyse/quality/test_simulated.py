@@ -137,7 +137,7 @@ def test_a_reset_is_tampering_and_a_roll_over_is_nothing(tmp_path: Path) -> None
     rolled, none = story(works(tmp_path, office='[[meter.fault]]\nkind = "roll_over"\nafter_wh = 50_000\n'), 1)
 
     assert [(at, notice.event) for at, notice in told] == [(8.25, "tamper")]
-    assert letters["office"] == "G" * 32 + "X" + "G" * 63
+    assert letters["office"] == "G" * 32 + "R" + "G" * 63
     assert [notice.text for _, notice in none] == []
     assert set(rolled["office"]) == {"G"}
 
