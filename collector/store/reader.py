@@ -31,7 +31,8 @@ _SERIES = f"""
 """  # noqa: S608 - built of constants
 _DAYS = f"""
     SELECT *, day_s IN (
-        SELECT start_s - start_s % {DAY_S} FROM summary WHERE gateway = :gateway AND meter = :meter AND quality IN ('X', 'R')
+        SELECT start_s - start_s % {DAY_S} FROM summary
+        WHERE gateway = :gateway AND meter = :meter AND quality IN ('X', 'R')
     ) AS exchanged
     FROM meter_day WHERE gateway = :gateway AND meter = :meter ORDER BY day_s
 """  # noqa: S608 - built of constants
