@@ -7,16 +7,17 @@ from functools import partial
 
 from agent.acquire.backoff import Backoff
 from agent.acquire.bus import Bus
+from agent.acquire.bus_times import UnitTimes
 from agent.acquire.codec import decode_poll, referred
 from agent.acquire.learned import NOTHING, Learned
 from agent.acquire.learner import Learner, Requests
 from agent.acquire.line import Line
 from agent.acquire.plan import bus_s
-from agent.acquire.poll_statistics import Tally
+from agent.acquire.poll_statistics import MeterStatistics, Tally
 from agent.acquire.schedule import Schedule
 from agent.acquire.sunspec import Locator
 from agent.acquire.visit import Visit
-from agent.errors import BusError, BusReason
+from agent.errors import BusReason
 from agent.records import MeterProfile, ReadRequest, Sample, Tier
 
 _POWER = "active_power_w"  # what a sample is for: with it the status is ok
@@ -87,10 +88,9 @@ class PolledMeter:
         self._knocks = 0
         self._visit: Visit
 
-    @property
-    def learned(self) -> Learned:
-        """What was learned of it."""
-        return self._learner.learned
+    def statistics(self, bus: str, times: UnitTimes | None) -> MeterStatistics:
+        """Give the counts as they stand."""
+        return self.tally.statistics(bus, self.unit, times, self.backoff, self._learner.learned)
 
     @property
     def bus_down(self) -> bool:
@@ -173,7 +173,7 @@ class PolledMeter:
     async def _knock(self) -> bool:
         """Ask one thing, another one each time, since a meter may be deaf to some; tell whether it is there."""
         if self._locator is not None and self._locator.base is None:
-            await self._locate_step()
+            await self._locator.step(self._visit)
         else:
             knocks = self._learner.knocks()
             await self._visit.ask(knocks[self._knocks % len(knocks)])
@@ -207,26 +207,11 @@ class PolledMeter:
         """Walk towards the SunSpec model; once there, read the fast tier."""
         assert self._locator is not None
         for _ in range(_HEADERS):
-            if not await self._locate_step():
+            if not await self._locator.step(self._visit):
                 break
         if self._locator.base is not None:
             self._learner.move(self._locator.base)
             await self._ask_all(self._learner.requests(Tier.FAST))
-
-    async def _locate_step(self) -> bool:
-        """Ask for one header; tell whether there is another one to ask for."""
-        assert self._locator is not None
-        visit, locator = self._visit, self._locator
-        header = locator.request(visit.tick_s)
-        if header is None or visit.over or not await visit.ask(header):
-            return False
-        visit.refused.pop(header, None)
-        locator.answered(visit.answers.pop(header, ()), visit.tick_s)
-        if locator.base is None and locator.request(visit.tick_s) is None:
-            text = f"no SunSpec model {' or '.join(map(str, self._plan.profile.sunspec))} at 40000, 50000 or 0"
-            visit.error = BusError(BusReason.EXCEPTION, f"{text}; check the unit id and the profile")
-            self.tally.failed(visit.error)
-        return locator.base is None
 
     def _decode(self, visit: Visit) -> tuple[dict[str, float], tuple[str, ...]]:
         if not visit.answers:
@@ -286,9 +271,10 @@ class PolledMeter:
             self._parameters.clear()
             if self._locator is not None:
                 self._locator.away()
-        if not self.learned.empty and (exchanged or not self.learned.holds(tick_s)):
+        learned = self._learner.learned
+        if not learned.empty and (exchanged or not learned.holds(tick_s)):
             self._learner.forget()
-            self._on_lesson(self.id, self.learned)
+            self._on_lesson(self.id, self._learner.learned)
 
     def _is_cold(self, request: ReadRequest) -> bool:
         backoff = self._cold.get(request)

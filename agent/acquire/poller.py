@@ -71,9 +71,11 @@ class Poller:
     def statistics(self) -> PollStatistics:
         """Give the counts of each meter and bus as they stand."""
         meters: dict[str, MeterStatistics] = {}
+        buses: dict[str, BusStatistics] = {}
         for worker in self._workers:
-            meters |= worker.meter_statistics()
-        return PollStatistics(meters=meters, buses={worker.name: worker.statistics() for worker in self._workers})
+            buses[worker.name], of_meters = worker.statistics()
+            meters |= of_meters
+        return PollStatistics(meters=meters, buses=buses)
 
     async def close(self) -> None:
         """Stop asking and let go of the buses."""
@@ -134,22 +136,16 @@ class _Worker:
             await asyncio.wait([self.task])
         await self._bus.close()
 
-    def statistics(self) -> BusStatistics:
-        """Give the counts of the bus."""
+    def statistics(self) -> tuple[BusStatistics, dict[str, MeterStatistics]]:
+        """Give the counts of the bus, and of each of its meters."""
         times = self._bus.times()
-        return BusStatistics(
+        bus = BusStatistics(
             overruns=self._overruns,
             utilisation=times.busy_s / times.elapsed_s if times.elapsed_s else math.nan,
             period_p95_s=self._rounds.periods.p95_s,
         )
-
-    def meter_statistics(self) -> dict[str, MeterStatistics]:
-        """Give the counts of each meter."""
-        units = self._bus.times().units
-        return {
-            meter.id: meter.tally.statistics(self.name, meter.unit, units.get(meter.unit), meter.backoff, meter.learned)
-            for meter in self._meters.values()
-        }
+        meters = self._meters.values()
+        return bus, {meter.id: meter.statistics(self.name, times.units.get(meter.unit)) for meter in meters}
 
     def _finish(self) -> None:
         """Let go of a task that is over; an error of ours in it is raised here."""

@@ -5,12 +5,10 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from agent.acquire.poll_statistics import PollStatistics
+from agent.acquire.poll_statistics import BusStatistics, MeterStatistics, PollStatistics
 from agent.errors import InputError
 
 STATUS_FILE = "status.json"
@@ -19,7 +17,11 @@ PERIOD_S = 10.0  # between two writings: cheap enough, and fresh enough for a pe
 
 def write_status(path: Path, statistics: PollStatistics, time_s: float) -> None:
     """Replace the file by the counts as they stand at ``time_s``. Raises OSError."""
-    status = {"time_s": time_s, **_plain(asdict(statistics))}
+    status = {
+        "time_s": time_s,
+        "buses": {name: _plain(bus) for name, bus in statistics.buses.items()},
+        "meters": {name: _plain(meter) for name, meter in statistics.meters.items()},
+    }
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(status))
     fresh.replace(path)
@@ -37,8 +39,7 @@ def read_status(path: Path) -> dict[str, Any]:
     return dict(status)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever the statistics hold
+def _plain(counts: BusStatistics | MeterStatistics) -> dict[str, Any]:
     """Give what JSON can hold: a number that is not finite is not known."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    values = ((name, getattr(counts, name)) for name in counts.__slots__)
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values}

@@ -10,6 +10,8 @@ from functools import partial
 
 from agent.acquire.backoff import Backoff
 from agent.acquire.line import Line
+from agent.acquire.visit import Visit
+from agent.errors import BusError, BusReason
 from agent.records import MeterProfile, ReadRequest
 
 _STARTS = (40000, 50000, 0)  # in the order of how usual they are
@@ -57,6 +59,7 @@ class Locator:
 
     def __init__(self, profile: MeterProfile, unit: int, line: Line, backoff: Backoff) -> None:
         self.base: int | None = None
+        self._models = profile.sunspec
         self._new_walk = partial(Walk, profile, unit, line)
         self._walk = self._new_walk()
         self._lost = backoff  # how long after a walk that led nowhere another one waits
@@ -66,17 +69,23 @@ class Locator:
         """Give the header to ask for next; None where there is none, or a new walk must wait."""
         return None if self.base is not None or self._lost.waits(tick_s) else self._walk.request
 
-    def answered(self, words: Sequence[int], tick_s: float) -> None:
-        """Take the words of the header, none where the device refused."""
-        self._walk.answered(words)
+    async def step(self, visit: Visit) -> bool:
+        """Ask for one header; tell whether there is another one to ask for."""
+        header = self.request(visit.tick_s)
+        if header is None or visit.over or not await visit.ask(header):
+            return False
+        visit.refused.pop(header, None)
+        self._walk.answered(visit.answers.pop(header, ()))
         if self._walk.request is not None:
-            return
-        self.base = self._walk.base
+            return True
+        self.base, self._walk = self._walk.base, self._new_walk()
         if self.base is None:
-            self._lost.failed(tick_s)
+            self._lost.failed(visit.tick_s)
+            text = f"no SunSpec model {' or '.join(map(str, self._models))} at 40000, 50000 or 0"
+            visit.fail(BusError(BusReason.EXCEPTION, f"{text}; check the unit id and the profile"))
         else:
             self._lost.succeeded()
-        self._walk = self._new_walk()
+        return False
 
     def doubt(self) -> bool:
         """Note a refusal where the model should be; tell whether that is reason enough to walk again."""

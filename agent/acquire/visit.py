@@ -61,6 +61,11 @@ class Visit:
         self.heard = True
         return True
 
+    def fail(self, error: BusError) -> None:
+        """Note that the answers, such as they were, were of no use."""
+        self._tally.failed(error)
+        self.error = self.error or error
+
     def _note(self, request: ReadRequest, error: BusError) -> bool:
         self.error = self.error or error
         if isinstance(error, BusDownError):

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -23,6 +24,7 @@ from tests.agent.acquire.metered import (
     holding,
     meter,
     poller_of,
+    profile,
     register,
 )
 from tests.broker import free_port
@@ -369,3 +371,40 @@ async def test_meter_that_recovers_on_a_real_line(fault: object) -> None:
 
     assert first[0].status == "timeout"
     assert second[0].values[POWER] == 321.0
+
+
+async def test_slow_tiers_of_a_bus_fall_on_different_ticks() -> None:
+    """After the first minute no tick carries the counters of more than one of ten meters."""
+    bus = FakeBus(holding(*range(1, 11)))
+    poller = poller_of((bus, [meter(f"m{unit}", unit) for unit in range(1, 11)]))
+
+    ticks = [await poller.poll(START_S + tick, None) for tick in range(180)]
+
+    counts = [sum(ENERGY in sample.values for sample in samples) for samples in ticks]
+    assert counts[0] == 10
+    assert max(counts[1:]) == 1
+    assert sum(counts[60:120]) == sum(counts[120:180]) == 10
+
+
+async def test_refused_counter_takes_no_power_with_it() -> None:
+    """A slow block that lies beside the fast one is asked apart: its refusal costs no sample."""
+    beside = [register(POWER), register(ENERGY, address=1)]
+    bus = FakeBus({(1, 3, 0): 1000})
+    poller = poller_of((bus, [replace(meter("m", 1), profile=profile(beside))]))
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(70)]
+
+    assert [sample.values[POWER] for sample in samples] == [1000.0] * 70
+
+
+async def test_garbage_that_takes_long_is_not_asked_for_twice() -> None:
+    """A retry needs room in the tick: noise that takes a time-out is left to the next one."""
+    bus = FakeBus(holding(1, 2), delay_s=0.06)
+    poller = poller_of((bus, [meter("noisy", 1, [register(POWER)]), meter("other", 2, [register(POWER)])]))
+    bus.errors.append(BusError(BusReason.GARBAGE, "noise"))
+
+    await poller.poll(START_S, 0.1)
+    others = [sample for sample in await poller.poll(START_S + 1, None) if sample.meter == "other"]
+
+    assert {sample.status for sample in others} == {"ok"}
+    assert sum(asked.unit == 1 for asked in bus.requests) == 1
