@@ -69,7 +69,7 @@ class TcpListener:
         self._asked: ReadRequest | None = None
         self._transaction = 0
         self._sent_s = self._begins_s = 0.0
-        self._strange = False
+        self._strange: int | None = None
 
     def ask(self, request: ReadRequest, packet: bytes, now_s: float) -> None:
         """Note that a request goes out; a gateway begins with it when it is done with the earlier ones."""
@@ -77,7 +77,7 @@ class TcpListener:
             self._late.expire(now_s)
         self._asked, self._transaction = request, int.from_bytes(packet[:2], "big")
         self._sent_s, self._begins_s = now_s, max(now_s, self._late.last_s())
-        self._strange = False
+        self._strange = None
 
     def hear(self, data: bytes, now_s: float) -> bytes | None:
         """Take what arrived; give the frame that answers the request. Raises BusError."""
@@ -101,8 +101,9 @@ class TcpListener:
         """Name what it was that was heard instead of an answer."""
         if self._heard:
             return BusError(BusReason.GARBAGE, f"{shown(self._heard)} within {waited_s:.2f} s that are no answer")
-        if self._strange:
-            return BusError(BusReason.WRONG_TRANSACTION, f"within {waited_s:.2f} s only answers to other requests")
+        if self._strange is not None:
+            text = f"within {waited_s:.2f} s only an answer with transaction id {self._strange}"
+            return BusError(BusReason.WRONG_TRANSACTION, f"{text}, asked with was {self._transaction}")
         return BusError(BusReason.TIMEOUT, f"no answer within {waited_s:.2f} s")
 
     def rest_s(self, unit: int, now_s: float) -> float:
@@ -125,12 +126,10 @@ class TcpListener:
             request, self._asked = self._asked, None
             check_tcp(frame, request)
             return frame
-        if self._asked and transaction == 0:
-            text = "an answer with transaction id 0, which could belong to any request"
-            raise BusError(BusReason.WRONG_TRANSACTION, text)
         owed = self._late.settle(transaction)
-        self._strange |= owed is None
-        if owed and owed.request:
+        if owed is None:
+            self._strange = transaction
+        elif owed.request:
             self._patience.answered(owed.request.unit, now_s - owed.sent_s - owed.request.wire_s)
         return None
 

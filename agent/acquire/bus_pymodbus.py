@@ -34,6 +34,7 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # a failed read is
 
 _SERIAL_FLOOR_S = 0.1  # no time-out is shorter: an adapter's buffer, and a gateway's processor that is busy elsewhere
 _TCP_FLOOR_S = 0.3  # the same: a segment that is lost is sent again after 0.2 s
+_TURNS = 2  # of the event loop: one sees that there is something to be read, the next has read it
 _PATIENCE = 5  # times the silence needed, before a line that never falls silent is an error
 _MOST_REGISTERS = 125  # of one answer, by the specification
 _REQUEST_BYTES = 8  # of a read on RTU
@@ -71,6 +72,7 @@ class PymodbusBus:
                 if self._listener.out_of_step:
                     self._drop()
                 client = self._client or await self._connect()
+                await self._hear_out()
                 await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
                 await self._fall_silent(request)
                 return await self._exchange(client, request)
@@ -98,6 +100,12 @@ class PymodbusBus:
         if not self._rtu:
             self._listener = self._new_listener()  # the transactions count from one again
         return self._client
+
+    async def _hear_out(self) -> None:
+        """Take what arrived while this process was busy elsewhere, before the clock says that it is not coming."""
+        if self._rtu:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     async def _let_rest(self, unit: int) -> None:
         """Wait until no late answer of the unit can come any more. Raises BusError where they never end."""

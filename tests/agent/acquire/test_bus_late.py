@@ -46,7 +46,7 @@ async def read_until_late(bus: Bus, random: Random, late: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "share", "transaction"), [("rtu+tcp", 0.75, None), ("tcp", 0.2, None), ("tcp", 0.05, 0)]
+    ("kind", "share", "transaction"), [("rtu+tcp", 0.7, None), ("tcp", 0.2, None), ("tcp", 0.1, 0)]
 )
 def test_late_answers_are_never_taken_for_others(kind: str, share: float, transaction: int | None) -> None:
     """Hazards 1 and 2: of mixed units and equal lengths, answers around the time-out give no wrong value.

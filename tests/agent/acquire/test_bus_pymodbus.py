@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from tests.agent.acquire.hostile import (
     other_function,
     other_unit,
     pty_meter,
+    read_request,
     request,
     silent,
     tcp_meter,
@@ -135,15 +138,17 @@ async def test_old_and_true_answer_in_one_packet() -> None:
 
 
 async def test_transaction_id_0_is_refused() -> None:
-    """Hazard 2: an answer with transaction id 0 could belong to any request, so it is none."""
+    """Hazard 2: an answer with transaction id 0 could belong to any request, so it is none, and is named."""
 
     def anonymous(asked: Asked) -> None:
         asked.send_frame(asked.pdu(), transaction=0)
 
-    async with line("tcp", 5.0) as (meter, bus):
+    async with line("tcp") as (meter, bus):
         meter.script.append(anonymous)
 
-        assert await reason_of(bus, request()) is BusReason.WRONG_TRANSACTION
+        with pytest.raises(BusError, match="only an answer with transaction id 0, asked with was 1") as caught:
+            await bus.read(request())
+        assert caught.value.reason is BusReason.WRONG_TRANSACTION
         assert await bus.read(request()) == (100, 101, 102, 103)
 
 
@@ -364,6 +369,31 @@ async def test_peer_that_vanished_is_connected_anew(monkeypatch: pytest.MonkeyPa
         await bus.read(request())
 
         assert meter.connections == 2
+
+
+async def test_late_answer_that_arrives_while_the_process_is_busy() -> None:
+    """What came while nobody looked is read before the next request, whatever the clock says."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as meter:
+        bus = open_bus(f"rtu+tcp://127.0.0.1:{server.getsockname()[1]}", 0.02)
+        late_then_true = meter.submit(_answer_late, server, 0.06)
+        assert await reason_of(bus, request(100)) is BusReason.TIMEOUT
+        time.sleep(0.1)  # noqa: ASYNC251  # the process writes to a slow disk
+
+        got = await bus.read(request(200, min_timeout_s=1.0))
+        await bus.close()
+        late_then_true.result()
+
+    assert got == (200, 201, 202, 203)
+
+
+def _answer_late(server: socket.socket, delay_s: float) -> None:
+    """Answer the first request late, in a thread that nobody keeps waiting, and the second at once."""
+    connection, _ = server.accept()
+    with connection:
+        for takes_s in (delay_s, 0.0):
+            packet = connection.recv(8)
+            time.sleep(takes_s)
+            read_request(packet, True, connection.sendall, connection.close).answer()
 
 
 async def test_close_ends_a_request_under_way() -> None:
