@@ -16,6 +16,7 @@ The time is the event loop's: a line lives in real time even where the meters' t
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from pymodbus.exceptions import ConnectionException, ModbusException
 
@@ -35,7 +36,7 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # a failed read is
 _SERIAL_FLOOR_S = 0.1  # no time-out is shorter: an adapter's buffer, and a gateway's processor that is busy elsewhere
 _TCP_FLOOR_S = 0.3  # the same: a segment that is lost is sent again after 0.2 s
 _TURNS = 2  # of the event loop: one sees that there is something to be read, the next has read it
-_PATIENCE = 5  # times the silence needed, before a line that never falls silent is an error
+_PATIENCE = 5  # times what there is to wait for, and the longest answer, before a wait that never ends is an error
 _MOST_REGISTERS = 125  # of one answer, by the specification
 _REQUEST_BYTES = 8  # of a read on RTU
 _DEAF_S = 10.0  # a failure after so long without a byte: the peer may be gone without a word, so connect anew
@@ -63,7 +64,7 @@ class PymodbusBus:
 
     async def read(self, request: ReadRequest) -> tuple[int, ...]:
         """Give the words that ``request`` asks for. Raises BusError."""
-        if self._client:  # else it is known at once that there is no line
+        if self._client and self._rtu:  # without a line, that is known at once
             await self._let_rest(request.unit)
         async with self._lock:
             loop = asyncio.get_running_loop()
@@ -72,9 +73,11 @@ class PymodbusBus:
                 if self._listener.out_of_step:
                     self._drop()
                 client = self._client or await self._connect()
-                await self._hear_out()
-                await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
-                await self._fall_silent(request)
+                if self._rtu:
+                    await self._hear_out()
+                    await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
+                if self._rtu or request.min_gap_s:
+                    await self._fall_silent(request.min_gap_s)
                 return await self._exchange(client, request)
             finally:
                 self._times.used(began_s, loop.time())
@@ -103,34 +106,30 @@ class PymodbusBus:
 
     async def _hear_out(self) -> None:
         """Take what arrived while this process was busy elsewhere, before the clock says that it is not coming."""
-        if self._rtu:
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     async def _let_rest(self, unit: int) -> None:
         """Wait until no late answer of the unit can come any more. Raises BusError where they never end."""
-        rest_s = self.rest_s(unit)
-        give_up_s = asyncio.get_running_loop().time() + self._longest_s(rest_s)
-        while rest_s > 0:
-            if asyncio.get_running_loop().time() > give_up_s:
-                raise BusError(BusReason.GARBAGE, f"unit {unit} goes on answering what it was not asked")
-            await asyncio.sleep(rest_s)
-            rest_s = self.rest_s(unit)
+        await self._wait(lambda: self.rest_s(unit), f"unit {unit} goes on answering what it was not asked")
 
-    async def _fall_silent(self, request: ReadRequest) -> None:
+    async def _fall_silent(self, min_gap_s: float) -> None:
         """Wait for the silence between frames, and after what nobody can tell, until no answer can come any more."""
         loop = asyncio.get_running_loop()
-        wanted_s = max(request.min_gap_s, self._ceiling_s if self._listener.puzzled else 0.0)
-        give_up_s = loop.time() + self._longest_s(self._silence.needed_s(wanted_s))
-        while (wait_s := self._silence.remaining_s(loop.time(), wanted_s)) > 0:
-            if loop.time() > give_up_s:
-                raise BusError(BusReason.GARBAGE, "the line never falls silent")
-            await asyncio.sleep(wait_s)
+        wanted_s = max(min_gap_s, self._ceiling_s if self._listener.puzzled else 0.0)
+        await self._wait(lambda: self._silence.remaining_s(loop.time(), wanted_s), "the line never falls silent")
         self._silence.trust()
 
-    def _longest_s(self, wait_s: float) -> float:
-        """Give how long a wait may become when what ends it is put off again and again."""
-        return _PATIENCE * wait_s + self._line.wire_s(_MOST_REGISTERS)
+    async def _wait(self, remaining_s: Callable[[], float], endless: str) -> None:
+        """Wait until nothing remains. Raises BusError where it is put off again and again."""
+        wait_s = remaining_s()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + _PATIENCE * wait_s + self._line.wire_s(_MOST_REGISTERS)
+        while wait_s > 0:
+            if loop.time() > give_up_s:
+                raise BusError(BusReason.GARBAGE, endless)
+            await asyncio.sleep(wait_s)
+            wait_s = remaining_s()
 
     async def _exchange(self, client: Client, request: ReadRequest) -> tuple[int, ...]:
         """Send one request and wait for its answer."""

@@ -27,10 +27,7 @@ class Silence:
         """Note that the line has been silent for as long as it must."""
         self._settling_s = 0.0
 
-    def needed_s(self, wanted_s: float) -> float:
-        """Give the silence that must pass before a request that wants ``wanted_s`` of it."""
-        return max(self._gap_s, wanted_s, self._settling_s)
-
     def remaining_s(self, now_s: float, wanted_s: float) -> float:
-        """Give what is left of it; zero or less when the line is free."""
-        return max(self._last_s + self.needed_s(wanted_s), self._until_s) - now_s
+        """Give what is left of the silence before a request that wants ``wanted_s`` of it; zero or less: none."""
+        needed_s = max(self._gap_s, wanted_s, self._settling_s)
+        return max(self._last_s + needed_s, self._until_s) - now_s

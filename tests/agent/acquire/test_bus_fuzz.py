@@ -19,7 +19,7 @@ from agent.records import ReadRequest
 from tests.agent.acquire.hostile import Asked, crc, read_request, request, words
 from tests.agent.acquire.virtual_time import run_virtually
 
-EXAMPLES = int(os.environ.get("FLATWATT_FUZZ", "300"))
+EXAMPLES = int(os.environ.get("FLATWATT_FUZZ", "150"))
 CEILING_S = 1.0
 
 Piece = tuple[float, bytes | None]  # after so many seconds: bytes, or None: the device hangs up
