@@ -58,7 +58,8 @@ def _of_meter(name: str, meter: Counts) -> Iterator[str]:
         yield f"{where} has not answered {meter['silent_polls']} polls in a row: {meter['last_error']}; {step}"
         return
     for reason, count in meter["failures"].items():
-        if count > _NOTABLE * polls and count >= _SILENT:
+        searched = reason == "exception" and meter["learned"]  # the refusals of a search, which taught something
+        if count > _NOTABLE * polls and count >= _SILENT and not searched:
             yield f"{where} failed {count} times in {polls} polls ({reason}): {meter['last_error']}; {_STEPS[reason]}"
     if meter["out_of_range"] > _NOTABLE * polls:
         yield f"{where} gave {meter['out_of_range']} impossible values: check its profile and the word order"

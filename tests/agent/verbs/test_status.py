@@ -183,7 +183,9 @@ def test_advice_names_the_next_step(counts: PollStatistics, said: str, tmp_path:
 
 
 def test_noise_is_no_advice(tmp_path: Path) -> None:
-    """A retry now and then is the life of a long line."""
-    write_status(tmp_path / "status.json", statistics(m=meter(failures={"garbage": 9}, missed=2, late=4)), 0.0)
+    """A retry now and then is the life of a long line, and a search is made of refusals."""
+    noisy = meter(failures={"garbage": 9}, missed=2, late=4)
+    taught = meter(polls=60, failures={"exception": 8}, learned="refuses 0x0014")
+    write_status(tmp_path / "status.json", statistics(noisy=noisy, taught=taught), 0.0)
 
     assert advice(json.loads((tmp_path / "status.json").read_text()), period_s=1.0) == []
