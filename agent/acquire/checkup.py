@@ -1,7 +1,7 @@
 """Examine a meter: read it a few times, and where its values make no sense, try what would make them so."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agent.acquire.asking import Asker, gentle_gap_s
@@ -33,6 +33,8 @@ from agent.acquire.identify import Sure, identify
 from agent.acquire.line import Line
 from agent.acquire.readout import REFUSALS, MeterReader, Readout, is_answer
 from agent.records import MeterProfile
+
+Known = Callable[[], Sequence[MeterProfile]]  # asked only where a profile does not fit: reading all takes a Pi a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,8 @@ class Checkup:
         return any(readout.answered for readout in self.readouts)
 
 
-async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: Sequence[MeterProfile]) -> Checkup:
-    """Read a meter and say what is wrong; ``known`` are the profiles that it may be instead."""
+async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: Known) -> Checkup:
+    """Read a meter and say what is wrong; ``known`` gives the profiles that it may be instead."""
     reader = MeterReader(bus, patient.profile, patient.unit, line)
     readouts = [await reader.read()]
     while readouts[-1].answered and len(readouts) < readings:
@@ -88,7 +90,7 @@ async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: 
     )
 
 
-def silence(checkup: Checkup, others_answer: bool) -> Finding:
+def silence(checkup: Checkup, others_answer: bool | None) -> Finding:
     """Say why a meter that was examined said nothing."""
     failures = [failure for readout in checkup.readouts for failure in readout.failures]
     return silence_finding(failures, parse_url(checkup.patient.url), others_answer)
@@ -109,7 +111,7 @@ async def _map_findings(
     line: Line,
     readouts: Sequence[Readout],
     values: Values,
-    known: Sequence[MeterProfile],
+    known: Known,
 ) -> list[Finding]:
     """Look whether the profile fits; where it does not, find what would."""
     asker = Asker(bus, patient.unit, line, gentle_gap_s(patient.url))
@@ -122,7 +124,7 @@ async def _map_findings(
     if not denied and _mains(readouts, values) is Mains.YES:
         return []
     found = denied or [map_finding(patient.profile, values, ())]
-    model = await identify(asker, [profile for profile in known if profile.name != patient.profile.name])
+    model = await identify(asker, [profile for profile in known() if profile.name != patient.profile.name])
     if model.sure is Sure.UNKNOWN:
         return found
     names = " or ".join(f'"{profile.name}"' for profile in model.profiles[:3])

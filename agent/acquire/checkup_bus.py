@@ -1,7 +1,7 @@
 """Examine what meters share: silence, one meter under two names, the load and the port of a bus."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,12 +41,13 @@ def worst_first(located: Iterable[Located]) -> list[Located]:
 def silent(checkups: Sequence[Checkup]) -> Iterator[tuple[Checkup, Finding]]:
     """Say of each meter that said nothing why; where the port cannot be opened, of the first of its bus only."""
     answering = {checkup.patient.url for checkup in checkups if checkup.answered}
+    asked = Counter(checkup.patient.url for checkup in checkups)
     down: set[str] = set()
     for checkup in checkups:
         url = checkup.patient.url
         if checkup.answered or url in down:
             continue
-        finding = silence(checkup, url in answering)
+        finding = silence(checkup, url in answering if asked[url] > 1 else None)
         if finding.code == DOWN:
             down.add(url)
             finding = _with_holder(finding, url)

@@ -24,8 +24,10 @@ _LINE_CHECKS = (
 _DAMAGE = (BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION)
 
 
-def silence_finding(failures: Sequence[BusError], address: TcpAddress | SerialAddress, others_answer: bool) -> Finding:
-    """Tell why a meter said nothing at all."""
+def silence_finding(
+    failures: Sequence[BusError], address: TcpAddress | SerialAddress, others_answer: bool | None
+) -> Finding:
+    """Tell why a meter said nothing at all; ``others_answer`` None where no other meter of its bus was asked."""
     error = failures[0]
     if isinstance(error, BusDownError):
         return _down(error, address)
@@ -33,16 +35,17 @@ def silence_finding(failures: Sequence[BusError], address: TcpAddress | SerialAd
         return _gateway(error)
     if any(failure.reason is BusReason.GARBAGE for failure in failures):
         return _garbage(error, address)
-    if others_answer:
-        cause = "this meter is off, has another unit id, or its own tap of the line is open; other meters here answer"
-    else:
-        cause = "nothing on this bus answers: the cable, or the settings of the whole line"
+    causes = {
+        True: "this meter is off, has another unit id, or its own tap of the line is open; other meters here answer",
+        False: "nothing on this bus answers: the cable, or the settings of the whole line",
+        None: "the meter is off, it has another unit id, or the cable or the settings of the line are wrong",
+    }
     serial = isinstance(address, SerialAddress)
     return Finding(
         severity=Severity.FAULT,
         code="silent",
         seen=str(error),
-        cause=cause,
+        cause=causes[others_answer],
         next_step=_line_checks(address) if serial else "check the unit id, and the meters behind a gateway",
     )
 
@@ -102,20 +105,31 @@ def noise_findings(failures: Sequence[BusError], requests: int, readings: Sequen
         yield _two_meters(sure, Severity.FAULT)
     elif damaged >= _COLLIDING * requests or _voltage_jumps(readings):
         yield _two_meters(f"{damaged} of {requests} answers damaged{_jump_words(readings)}", Severity.WARNING)
-    elif (lost := sum(error.reason is not BusReason.EXCEPTION for error in failures)) > _NOISY * requests:
-        reasons = Counter(str(error.reason) for error in failures if error.reason is not BusReason.EXCEPTION)
-        yield Finding(
-            severity=Severity.WARNING,
-            code="noise",
-            seen=f"{lost} of {requests} requests without a usable answer ("
-            + ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-            + ")",
-            cause="a marginal line: termination, stubs, no common ground, a cable beside a drive; or a slow meter",
-            next_step="terminate both ends with 120 ohm, connect the ground wire, or lower the baud rate",
+    else:
+        reasons: Counter[BusReason] = Counter(
+            error.reason for error in failures if error.reason is not BusReason.EXCEPTION
         )
+        if reasons.total() > _NOISY * requests:
+            yield _lost(reasons, requests)
     for code in (10, 11):
         if hits := [error for error in failures if error.code == code]:
             yield _gateway(hits[0])
+
+
+def _lost(reasons: Counter[BusReason], requests: int) -> Finding:
+    words = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    hasty = reasons[BusReason.TIMEOUT] == reasons.total() >= _COLLIDING * requests
+    return Finding(
+        severity=Severity.WARNING,
+        code="needs_silence" if hasty else "noise",
+        seen=f"{reasons.total()} of {requests} requests without a usable answer ({words})",
+        cause="the meter misses requests that follow its last answer too soon, or it is busy"
+        if hasty
+        else "a marginal line: termination, stubs, no common ground, a cable beside a drive; or a slow meter",
+        next_step="copy the profile and set a longer min_gap_ms, such as 100 (docs/adding-a-meter.md)"
+        if hasty
+        else "terminate both ends with 120 ohm, connect the ground wire, or lower the baud rate",
+    )
 
 
 def _two_serials(readings: Sequence[Values]) -> str:

@@ -69,7 +69,7 @@ def _candidates(fits: Sequence["_Fit"]) -> Identification:
     if not fits:
         return Identification(Sure.UNKNOWN, (), "it answers, and no profile fits")
     ranked = sorted(fits, key=lambda fit: (bool(fit.profile.identity), fit.wrong - fit.sound))
-    why = f"no code; of its values {ranked[0].sound} are sound and {ranked[0].wrong} are not"
+    why = f"{ranked[0].sound} of {ranked[0].sound + ranked[0].wrong} values are sound"
     return Identification(Sure.CANDIDATES, tuple(fit.profile for fit in ranked), why)
 
 

@@ -30,7 +30,7 @@ name = "NAME OF THE SITE"
 kind = "other" # office, campus, industry, data_centre, telecom, public, mining, other
 
 [poll]
-period_s = {period_s:g} # what the slowest bus can carry, at {busy:.0%} of its time
+period_s = {period_s:g} # the fullest bus is then busy {busy:.0%} of the time
 slow_period_s = {slow_period_s:g}
 
 [mqtt]
@@ -113,7 +113,10 @@ def _meter(meter: FoundMeter, id_: str, bus: str) -> str:
     remarks = [f"# {meter.identification.why}"]
     if others:
         named = ", ".join(profile.name for profile in others[:_MOST_OTHERS])
-        remarks.append(f"# the type plate decides; it may also be {named}" + (" …" * (len(others) > _MOST_OTHERS)))
+        remarks.append(
+            f"# no code tells the model: the type plate decides; it may also be {named}"
+            + (" …" * (len(others) > _MOST_OTHERS))
+        )
     name = f"{best.maker} {best.model}, unit {meter.unit}"
     return (
         "\n".join(remarks) + "\n" + _table("[[meter]]", id=id_, name=name, bus=bus, unit=meter.unit, profile=best.name)

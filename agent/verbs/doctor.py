@@ -19,6 +19,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,22 +116,27 @@ def _plain(value: float) -> float | None:
 async def _examine(args: argparse.Namespace) -> _Report:
     from agent.acquire import checkup_bus
     from agent.acquire.load import gateway_load
-    from agent.acquire.profile import find_profile, profile_names
     from agent.config import load_gateway
 
-    known = [find_profile(name) for name in profile_names()]
     config = load_gateway(args.config) if args.config else None
-    patients = _listed(config) if config else [await _single(args, known)]
-    checkups, times = await _visit(patients, args.readings, known)
+    patients = _listed(config) if config else [await _single(args)]
+    checkups, times = await _visit(patients, args.readings)
     located = [checkup_bus.Located(c.patient.id, finding) for c in checkups for finding in c.findings]
     for checkup, finding in checkup_bus.silent(checkups):
-        told = await _with_setting(checkup.patient, finding, known) if args.try_serial else finding
+        told = await _with_setting(checkup.patient, finding) if args.try_serial else finding
         located.append(checkup_bus.Located(checkup.patient.id, told))
     located += checkup_bus.same_meters(checkups)
     located += checkup_bus.ports([patient.url for patient in patients])
     if config:
         located += checkup_bus.loads(gateway_load(config), config.poll, times)
     return _Report(tuple(checkups), tuple(checkup_bus.worst_first(located)))
+
+
+@cache
+def _known() -> "tuple[MeterProfile, ...]":
+    from agent.acquire.profile import find_profile, profile_names
+
+    return tuple(find_profile(name) for name in profile_names())
 
 
 def _listed(config: "GatewayConfig") -> "list[Patient]":
@@ -155,16 +161,16 @@ def _listed(config: "GatewayConfig") -> "list[Patient]":
     ]
 
 
-async def _single(args: argparse.Namespace, known: "Sequence[MeterProfile]") -> "Patient":
+async def _single(args: argparse.Namespace) -> "Patient":
     """Give the one meter of a URL, with the profile that fits best where none is named."""
     from agent.acquire.checkup import Patient
     from agent.acquire.profile import find_profile
 
-    profile = find_profile(args.profile) if args.profile else await _found_profile(args, known)
+    profile = find_profile(args.profile) if args.profile else await _found_profile(args)
     return Patient(id=f"unit {args.unit}", url=args.url, unit=args.unit, profile=profile, timeout_s=args.timeout)
 
 
-async def _found_profile(args: argparse.Namespace, known: "Sequence[MeterProfile]") -> "MeterProfile":
+async def _found_profile(args: argparse.Namespace) -> "MeterProfile":
     from agent.acquire.asking import Asker, gentle_gap_s
     from agent.acquire.bus import open_bus
     from agent.acquire.identify import identify
@@ -173,7 +179,7 @@ async def _found_profile(args: argparse.Namespace, known: "Sequence[MeterProfile
 
     bus = open_bus(args.url, args.timeout)
     try:
-        identification = await identify(Asker(bus, args.unit, line_of(args.url), gentle_gap_s(args.url)), known)
+        identification = await identify(Asker(bus, args.unit, line_of(args.url), gentle_gap_s(args.url)), _known())
     finally:
         await bus.close()
     if not identification.profiles:
@@ -182,9 +188,7 @@ async def _found_profile(args: argparse.Namespace, known: "Sequence[MeterProfile
     return identification.profiles[0]
 
 
-async def _visit(
-    patients: "Sequence[Patient]", readings: int, known: "Sequence[MeterProfile]"
-) -> "tuple[list[Checkup], dict[str, BusTimes]]":
+async def _visit(patients: "Sequence[Patient]", readings: int) -> "tuple[list[Checkup], dict[str, BusTimes]]":
     """Examine one meter after the other; a bus stays open until all are done, so that its times add up."""
     from agent.acquire.bus import open_bus
     from agent.acquire.checkup import examine
@@ -196,21 +200,21 @@ async def _visit(
     try:
         for patient in progress(patients, len(patients), "reading"):
             bus = buses[patient.url]
-            checkups.append(await examine(bus, patient, line_of(patient.url), readings, known))
+            checkups.append(await examine(bus, patient, line_of(patient.url), readings, _known))
         return checkups, {url: bus.times() for url, bus in buses.items()}
     finally:
         for bus in buses.values():
             await bus.close()
 
 
-async def _with_setting(patient: "Patient", finding: "Finding", known: "Sequence[MeterProfile]") -> "Finding":
+async def _with_setting(patient: "Patient", finding: "Finding") -> "Finding":
     """Look for a silent meter in other settings of its line."""
     from agent.acquire.checkup_bus import other_setting
     from agent.acquire.diagnose import DOWN
 
     if finding.code == DOWN:
         return finding
-    setting = await other_setting(patient, known)
+    setting = await other_setting(patient, _known())
     if setting is None:
         return finding
     return replace(

@@ -117,6 +117,7 @@ def _plain(value: float) -> float | None:
 def _write_table(profile: "MeterProfile", unit: int, now_s: float, readout: "Readout") -> None:
     from agent.acquire.diagnose import shown
     from agent.acquire.diagnose_map import identity_findings
+    from agent.acquire.diagnose_wiring import wiring_findings
     from agent.quantities import QUANTITIES
     from agent.terminal import say, table
 
@@ -127,7 +128,7 @@ def _write_table(profile: "MeterProfile", unit: int, now_s: float, readout: "Rea
         ("quantity", "value".rjust(width), "unit", "judgement"),
         [(name, text.rjust(width), QUANTITIES[name].unit, _judged(name, readout)) for name, text in values.items()],
     )
-    for finding in identity_findings(profile, readout.values):
+    for finding in (*identity_findings(profile, readout.values), *wiring_findings(readout.values)):
         say(f"note: {finding.seen}: {finding.cause}")
     if readout.failures:
         say(f"note: not every request was answered: {readout.failures[-1]}")

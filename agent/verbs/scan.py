@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
         _tell("stopped; this was found so far")
-    _show(args, found)
+    _show(args, sorted(found, key=lambda meter: (meter.url, meter.unit)))
     return 1 if interrupted or not found else 0
 
 

@@ -43,8 +43,9 @@ def test_a_silent_meter_on_a_line() -> None:
 
 
 def test_a_silent_meter_among_others_that_answer() -> None:
-    """It is this meter, not the line."""
+    """It is this meter, not the line; where no other was asked it may be either."""
     assert "other meters here answer" in silence_finding([TIMEOUT], LINE, others_answer=True).cause
+    assert "it has another unit id, or the cable" in silence_finding([TIMEOUT], LINE, others_answer=None).cause
 
 
 @pytest.mark.parametrize(("code", "cause"), [(10, "no way to this unit id"), (11, "does not answer it")])
@@ -86,6 +87,14 @@ def test_a_noisy_line() -> None:
 
     assert found.code == "noise"
     assert "5 of 100 requests without a usable answer (3 timeout, 2 garbage)" in found.seen
+
+
+def test_a_meter_that_wants_a_longer_silence() -> None:
+    """Half of the requests are lost without a damaged byte, and repeating them helps."""
+    (found,) = noise_findings([TIMEOUT] * 14, 29, [{"voltage_l1_v": 230.0}])
+
+    assert found.code == "needs_silence"
+    assert "min_gap_ms" in found.next_step
 
 
 def test_two_meters_with_one_unit_id_by_their_serial_numbers() -> None:

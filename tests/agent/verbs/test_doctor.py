@@ -80,7 +80,7 @@ def test_nothing_is_found_at_a_healthy_meter_of_any_profile(
         ("value", {"quantities": ["voltage_l3_v"], "value": 0}, "phase_without_voltage", "a blown fuse"),
         ("value", {"quantities": ["model_code"], "value": 102}, "wrong_profile", "another model than profile"),
         ("exception", {"code": 11}, "gateway", "the meter behind it does not answer"),
-        ("silence", {}, "silent", "nothing on this bus answers"),
+        ("silence", {}, "silent", "it has another unit id"),
     ],
 )
 def test_each_fault_is_named(
