@@ -10,12 +10,11 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats
 from agent.analyse.quality.case import moment
+from agent.analyse.quality.resolution import Resolution
 from agent.analyse.quality.view import Flags, View
 from agent.records import Notice
 
 REGISTERS = ("active_energy_import_wh", "active_energy_export_wh")
-_UNIT_WH = 0.01  # in which resolutions are measured: finer than any register
-_F32_DIGITS = 2.0**-23  # spacing of a float32 relative to its value: a register of 10 GWh has steps of 1 kWh
 _AT_MOST = 1.5  # times the largest power may flow between two readings, of which none shows the peak
 _LEAP = 10.0  # times the largest power is no load
 _LEAP_WH = 1000.0  # in excess: short bursts between two polls
@@ -44,7 +43,6 @@ class _Step:
     after: float
     waited_s: float
     time_s: float  # of the second
-    resolution_wh: float
 
 
 class Counter:
@@ -52,70 +50,50 @@ class Counter:
 
     def __init__(self, meters: Sequence[str]) -> None:
         shape = (len(meters), len(REGISTERS))
-        self.kept: dict[str, Floats] = {
-            "wh": np.full(shape, np.nan),
-            "time_s": np.full(shape, np.nan),
-            "units": np.zeros(shape),
-        }
+        self._resolution = Resolution(shape)
+        self._last: dict[str, Floats] = {"wh": np.full(shape, np.nan), "time_s": np.full(shape, np.nan)}
+
+    @property
+    def kept(self) -> dict[str, Floats]:
+        """The arrays that outlive a restart."""
+        return self._last | self._resolution.kept
 
     def take(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
         """Give the readings, and what is to be told of them; of an ``exchanged`` meter that has been told."""
-        window = view.window
-        energy = np.stack([window.values[name] for name in REGISTERS], axis=1)
-        power = window.values["active_power_w"]
-        flow = np.stack([power, -power], axis=1)
-        if window.start_s < np.fmax.reduce(self.kept["time_s"], axis=None):
-            self.kept["wh"] = np.full_like(self.kept["wh"], np.nan)  # the clock was set back
+        energy = np.stack([view.window.values[name] for name in REGISTERS], axis=1)
         energy[~view.good] = np.nan
-        known = np.isfinite(energy)
-        before, before_s = self._before(view, energy, known)
-        step = np.where(known & np.isfinite(before), energy - before, 0.0)
-        self._learn(step)
-        resolution = self._resolution(energy)
-        broken = np.repeat(exchanged[:, None], len(REGISTERS), axis=1)
-        notices = []
+        power = view.window.values["active_power_w"]
+        before, before_s = self._before(view, energy)
+        paired = np.isfinite(energy) & np.isfinite(before)
+        step = np.where(paired, energy - before, 0.0)
+        self._resolution.forget(np.repeat(exchanged[:, None], len(REGISTERS), axis=1))
+        self._resolution.learn(view, step, paired)
+        resolution = self._resolution.step_wh(energy)
         suspects = _suspects(view, step, before, before_s, resolution)
-        for row, register in np.argwhere(suspects.any(axis=-1)):
-            broken[row, register] = True
-            tick = int(np.argmax(suspects[row, register]))
-            place = row, register, tick
-            time_s = window.start_s + tick * window.period_s
-            odd = _Step(
-                float(before[place]),
-                float(energy[place]),
-                float(time_s - before_s[place]),
-                time_s,
-                float(np.nan_to_num(resolution[row, register])),
-            )
-            notice = _judge(view, int(row), int(register), odd)
-            if notice is not None and not exchanged[row]:
-                notices.append(notice)
-        return Readings(energy, flow, resolution, broken), notices
+        broken = suspects.any(axis=-1) | exchanged[:, None]
+        notices = []
+        for row, register in np.argwhere(suspects.any(axis=-1) & ~exchanged[:, None]).tolist():
+            place = row, register, int(np.argmax(suspects[row, register]))
+            steps = _step(view, energy, before, before_s, place)
+            notices += _judge(view, row, register, steps, float(np.nan_to_num(resolution[row, register])))
+        self._resolution.forget(broken)
+        return Readings(energy, np.stack([power, -power], axis=1), resolution, broken), notices
 
-    def _before(self, view: View, energy: Floats, known: Flags) -> tuple[Floats, Floats]:
+    def _before(self, view: View, energy: Floats) -> tuple[Floats, Floats]:
         """Give the reading before each tick and its time, and keep the last ones for the next window."""
         window = view.window
+        if window.start_s < np.fmax.reduce(self._last["time_s"], axis=None):  # the clock was set back
+            self._last["wh"][:] = np.nan
         ticks_s = window.start_s + window.period_s * np.arange(energy.shape[-1])
-        readings = np.concatenate([self.kept["wh"][..., None], energy], axis=-1)
-        times_s = np.concatenate([self.kept["time_s"][..., None], np.where(known, ticks_s, np.nan)], axis=-1)
+        readings = np.concatenate([self._last["wh"][..., None], energy], axis=-1)
+        times_s = np.concatenate(
+            [self._last["time_s"][..., None], np.where(np.isfinite(energy), ticks_s, np.nan)], axis=-1
+        )
         place = np.where(np.isfinite(readings), np.arange(readings.shape[-1]), 0)
         latest = np.maximum.accumulate(place, axis=-1)
-        self.kept["wh"] = np.take_along_axis(readings, latest[..., -1:], -1)[..., 0]
-        self.kept["time_s"] = np.take_along_axis(times_s, latest[..., -1:], -1)[..., 0]
+        self._last["wh"] = np.take_along_axis(readings, latest[..., -1:], -1)[..., 0]
+        self._last["time_s"] = np.take_along_axis(times_s, latest[..., -1:], -1)[..., 0]
         return np.take_along_axis(readings, latest[..., :-1], -1), np.take_along_axis(times_s, latest[..., :-1], -1)
-
-    def _learn(self, step_wh: Floats) -> None:
-        """Learn the registers' resolution: the greatest common divisor of all their steps."""
-        units = np.rint(np.abs(step_wh) / _UNIT_WH).astype(np.int64)
-        divisor = np.gcd.reduce(units, axis=-1)
-        self.kept["units"] = np.gcd(divisor, self.kept["units"].astype(np.int64)).astype(float)
-
-    def _resolution(self, energy_wh: Floats) -> Floats:
-        """Give the smallest step, Wh: that of the register, but no finer than a float32 can be."""
-        units = self.kept["units"]
-        learnt = np.where(units > 0, units * _UNIT_WH, np.nan)
-        coarsest: Floats = np.maximum(learnt, np.fmax.reduce(energy_wh, axis=-1) * _F32_DIGITS)
-        return coarsest
 
 
 def _suspects(view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, resolution_wh: Floats) -> Flags:
@@ -130,12 +108,17 @@ def _suspects(view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, 
     return fell | leapt
 
 
-def _judge(view: View, row: int, register: int, step: _Step) -> Notice | None:
+def _step(view: View, energy: Floats, before: Floats, before_s: Floats, place: tuple[int, int, int]) -> _Step:
+    time_s = view.window.start_s + place[-1] * view.window.period_s
+    return _Step(float(before[place]), float(energy[place]), float(time_s - before_s[place]), time_s)
+
+
+def _judge(view: View, row: int, register: int, step: _Step, resolution_wh: float) -> list[Notice]:
     """Tell a reset, a fall and a leap from a roll-over, and from a register that counts import less export."""
-    possible_wh = _AT_MOST * float(_largest_w(view)[row]) * step.waited_s / 3600 + 3 * step.resolution_wh
+    possible_wh = _AT_MOST * float(_largest_w(view)[row]) * step.waited_s / 3600 + 3 * resolution_wh
     backwards = view.power_w[row] * (-1) ** register < 0
-    if _rolls_over(step, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
-        return None
+    if _rolls_over(step, resolution_wh, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
+        return []
     kilo = f"from {step.before / 1000:,.1f} to {step.after / 1000:,.1f} kWh"
     if step.after > step.before:
         seen = f"leapt {kilo} within {step.waited_s:.0f} s, which no load of this feeder can do"
@@ -147,7 +130,7 @@ def _judge(view: View, row: int, register: int, step: _Step) -> Notice | None:
         "meter is in place: compare the serial number on its plate, and note both readings"
     )
     data: dict[str, float | str] = {"register": REGISTERS[register], "before_wh": step.before, "now_wh": step.after}
-    return Notice(meter=meter, event="tamper", text=text, data=data)
+    return [Notice(meter=meter, event="tamper", text=text, data=data)]
 
 
 def _largest_w(view: View) -> Floats:
@@ -157,15 +140,15 @@ def _largest_w(view: View) -> Floats:
     return largest
 
 
-def _rolls_over(step: _Step, possible_wh: float) -> bool:
+def _rolls_over(step: _Step, resolution_wh: float, possible_wh: float) -> bool:
     """Tell whether a register that ends where registers end would have gone on by no more than possible.
 
-    >>> _rolls_over(_Step(9_999_999_000.0, 500.0, 60.0, 0.0, 100.0), 20_000.0)  # of 8 digits, in 0.1 kWh
+    >>> _rolls_over(_Step(9_999_999_000.0, 500.0, 60.0, 0.0), 100.0, 20_000.0)  # of 8 digits, in 0.1 kWh
     True
-    >>> _rolls_over(_Step(48_211_300.0, 500.0, 60.0, 0.0, 100.0), 20_000.0)
+    >>> _rolls_over(_Step(48_211_300.0, 500.0, 60.0, 0.0), 100.0, 20_000.0)
     False
     """
-    units = np.array([step.resolution_wh, *_DECADES_WH])
-    ends = np.concatenate([units, *(units * end for end in _BINARY), step.resolution_wh * _DIGITS])
+    units = np.array([resolution_wh, *_DECADES_WH])
+    ends = np.concatenate([units, *(units * end for end in _BINARY), resolution_wh * _DIGITS])
     gone = ends - step.before + step.after
     return bool(((ends > step.before) & (gone >= 0) & (gone <= possible_wh)).any())

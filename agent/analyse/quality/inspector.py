@@ -31,6 +31,8 @@ CHECKS = (
     *supply.CHECKS,
 )  # the first letter stands
 
+_DOUBTFUL = (Quality.RANGE, Quality.EXCHANGED, Quality.ARITHMETIC, Quality.ENERGY)  # the power may be of another scale
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -65,7 +67,7 @@ class Inspector:
         self._arithmetic = Arithmetic(self._meters)
         self._wiring = Wiring(meters)
         self._supply = Supply(self._meters)
-        self._load: dict[str, Floats] = {"largest_w": np.zeros(len(meters))}
+        self._load: dict[str, Floats] = {"largest_w": np.zeros(len(meters)), "doubted": np.zeros(len(meters))}
         self._end_s = 0
         kept = _decode(state) if state else None
         if kept is not None:
@@ -89,7 +91,9 @@ class Inspector:
         self._end_s = window.end_s
         told = [notice.meter for notice in falls]
         reset = np.array([meter in told for meter in self._meters])
-        return Inspection(replace(window, quality=self._letters(window, exchanged, reset)), tuple(notices))
+        letters = self._letters(window, exchanged, reset)
+        self._load["doubted"] = np.array([letter in _DOUBTFUL for letter in letters], dtype=float)
+        return Inspection(replace(window, quality=letters), tuple(notices))
 
     @property
     def state(self) -> bytes:
@@ -103,8 +107,8 @@ class Inspector:
     def _view(self, window: Window) -> View:
         good = np.array([letter is Quality.GOOD for letter in window.quality])
         power_w = mean(window.values["active_power_w"])
-        largest_w = np.fmax(self._load["largest_w"], np.where(good, np.abs(power_w), 0.0))
-        self._load["largest_w"] = largest_w
+        before_w = np.where(self._load["doubted"] > 0, 0.0, self._load["largest_w"])
+        self._load["largest_w"] = largest_w = np.fmax(before_w, np.where(good, np.abs(power_w), 0.0))
         return View(
             window=window,
             good=good,

@@ -101,3 +101,40 @@ def test_a_feeder_that_exports_is_compared_by_its_export_register() -> None:
     told = inspected({"roof": series})
 
     assert told.notices[0][1].text.startswith("roof: the export register advanced by")
+
+
+def test_registers_behind_odd_ratios_and_slow_ones_are_honest() -> None:
+    """Steps of 33.33 kWh have no common divisor; some meters renew their energies every ten minutes only."""
+    odd, slow = metered(load(4 * DAY, 200_000.0)), metered(load(4 * DAY))
+    odd[IMPORT] = np.floor(odd[IMPORT] / 33_333.3) * 33_333.3
+    slow[IMPORT] = slow[IMPORT][np.arange(4 * DAY * TICKS) // 10 * 10]
+
+    assert inspected({"odd": odd, "slow": slow}).texts == []
+
+
+def test_a_coarser_meter_in_the_place_of_a_fine_one_is_honest() -> None:
+    """What was learned of the old one's register does not hold for the new one."""
+    series = metered(load(2 * DAY, 5000.0))
+    later = np.arange(2 * DAY * TICKS) >= DAY * TICKS
+    series[IMPORT] = np.where(later, np.floor(series[IMPORT] / 1000) * 1000, series[IMPORT])
+    series["serial_number"] = np.where(later, 2.0, 1.0)
+
+    told = inspected({"office": series})
+
+    assert [notice.event for _, notice in told.notices] == ["exchange"]
+
+
+def test_a_scale_that_was_wrong_for_a_while_blinds_no_check_afterwards() -> None:
+    """A power of a thousand times the load is no measure of what is little here."""
+    series = metered(load(2 * DAY))
+    for name, values in scaled(series, 2, 120, 2 * DAY).items():
+        series[name] = values
+    series["active_power_w"][20 * TICKS : 40 * TICKS] *= 1000
+
+    told = inspected({"office": {name: series[name] for name in ("active_power_w", IMPORT)}})
+
+    assert [(check, state) for _, check, state in told.checks()] == [
+        ("energy", "raised"),
+        ("energy", "cleared"),
+        ("energy", "raised"),
+    ]

@@ -1,0 +1,42 @@
+"""In what steps does an energy register count? Learned from its readings; arrays (meters, 2)."""
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats
+from agent.analyse.quality.view import Flags, View
+
+_UNIT_WH = 0.01  # in which steps are measured: finer than any register
+_F32_DIGITS = 2.0**-23  # spacing of a float32 relative to its value: a register of 10 GWh has steps of 1 kWh
+
+
+class Resolution:
+    """The steps of each register; ``kept`` outlives restarts.
+
+    A register counts in the greatest common divisor of all its steps, and no finer than a float32.
+    One that often stands still while a load flows counts in the smallest of its steps, whatever the
+    divisor says: transformer ratios need not be round, and some meters renew their energies slowly.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.kept: dict[str, Floats] = {"units": np.zeros(shape), "least_wh": np.zeros(shape)}
+
+    def learn(self, view: View, step_wh: Floats, paired: Flags) -> None:
+        """Take the steps (meters, 2, ticks) of a window at the ticks where two readings are known."""
+        units = np.rint(np.abs(step_wh) / _UNIT_WH).astype(np.int64)
+        divisor = np.gcd.reduce(units, axis=-1)
+        self.kept["units"] = np.gcd(divisor, self.kept["units"].astype(np.int64)).astype(float)
+        flows = view.loaded[:, None] & (np.stack([view.power_w, -view.power_w], axis=1) > 0)
+        moves, rests = (step_wh > 0).any(axis=-1), (paired & (step_wh == 0)).any(axis=-1)
+        least_wh = np.where(rests, np.min(step_wh, axis=-1, where=step_wh > 0, initial=np.inf), 0.0)
+        self.kept["least_wh"] = np.where(moves & flows, least_wh, self.kept["least_wh"])
+
+    def forget(self, which: Flags) -> None:
+        """Begin anew: another meter may be in place."""
+        self.kept = {name: np.where(which, 0.0, array) for name, array in self.kept.items()}
+
+    def step_wh(self, energy_wh: Floats) -> Floats:
+        """Give the resolution of registers with these readings (meters, 2, ticks), NaN where none has moved yet."""
+        units = self.kept["units"]
+        learnt = np.where(units > 0, np.maximum(units * _UNIT_WH, self.kept["least_wh"]), np.nan)
+        coarsest: Floats = np.maximum(learnt, np.fmax.reduce(energy_wh, axis=-1) * _F32_DIGITS)
+        return coarsest
