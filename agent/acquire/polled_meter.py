@@ -139,7 +139,7 @@ class PolledMeter:
                 found.append(Job(deadline_s, bus_s(requests, self._plan.line), partial(self._read_tier, tier)))
         piece = self._learner.piece
         if piece is not None and not self._is_cold(piece):
-            found.append(Job(math.inf, piece.wire_s, partial(self._try, piece)))
+            found.append(Job(visit.tick_s, piece.wire_s, partial(self._try, piece)))
         return found
 
     def sample(self) -> Sample:
@@ -207,7 +207,7 @@ class PolledMeter:
         """Walk towards the SunSpec model; once there, read the fast tier."""
         assert self._locator is not None
         for _ in range(_HEADERS):
-            if not await self._locator.step(self._visit):
+            if not await self._locator.step(self._visit) or self._visit.spare_s() < 0.0:
                 break
         if self._locator.base is not None:
             self._learner.move(self._locator.base)

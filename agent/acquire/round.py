@@ -64,9 +64,9 @@ class Rounds:
             return False
         await meter.begin(self._bus, self._tick_s, self._spare_s)
         self._note_bus(meter)
-        ended_s = self._now_s()
-        meter.tally.missed += ended_s > self._deadline_s
         if not meter.over:
+            ended_s = self._now_s()
+            meter.tally.missed += ended_s > self._deadline_s
             self.periods.add(meter.id, ended_s)
             if meter.jobs():
                 return True
@@ -77,21 +77,23 @@ class Rounds:
         """Do what the tick has room for, the earliest deadline first, and one job that is overdue even so."""
         found = [(job.deadline_s, index, job) for index, meter in enumerate(meters) for job in meter.jobs()]
         forced = False
-        for deadline_s, _, job in sorted(found, key=lambda item: item[:2]):
+        for deadline_s, index, job in sorted(found, key=lambda item: item[:2]):
             if _CAUTION * job.wire_s > self._spare_s():
                 if forced or deadline_s > self._tick_s:
                     continue
                 forced = True
             await job.run()
+            if meters[index].bus_down:
+                self._note_bus(meters[index])
+                break
         for meter in meters:
-            self._note_bus(meter)
             self._hand_in(meter)
 
     async def _knock(self, meter: PolledMeter, knocked: bool) -> bool:
         """Ask a silent meter if its wait is over and the tick has room for a time-out; tell whether it was asked."""
-        rest_s = self._bus.rest_s(meter.unit)
-        no_room = knocked and self._silence_s.get(meter.id, 0.0) > self._spare_s()
-        if meter.backoff.waits(self._tick_s) or rest_s > self._spare_s() or no_room:
+        spare_s = max(0.0, self._spare_s())
+        no_room = knocked and self._silence_s.get(meter.id, 0.0) > spare_s
+        if meter.backoff.waits(self._tick_s) or self._bus.rest_s(meter.unit) > spare_s or no_room:
             self._skip(meter, BACKOFF)
             return False
         began_s = self._now_s()

@@ -23,13 +23,13 @@ class Visit:
     __slots__ = (
         "_bus",
         "_retries",
-        "_spare_s",
         "_tally",
         "answers",
         "bus_down",
         "error",
         "heard",
         "refused",
+        "spare_s",
         "tick_s",
         "unanswered",
     )
@@ -43,7 +43,8 @@ class Visit:
         self.heard = False  # there was an answer of some kind, a refusal too
         self.bus_down = False
         self._bus, self._tally = bus, tally
-        self._retries, self._spare_s = retries, spare_s
+        self._retries = retries
+        self.spare_s = spare_s
 
     @property
     def over(self) -> bool:
@@ -81,14 +82,14 @@ class Visit:
 
     async def _read(self, request: ReadRequest, retries: int) -> tuple[int, ...]:
         """Read once, and again at once where noise may have spoilt it. Raises BusError."""
-        spare_s = self._spare_s()
+        spare_s = self.spare_s()
         try:
             return await self._bus.read(request)
         except BusError as error:
             self._tally.failed(error)
             if not retries or error.reason not in _RETRIED or isinstance(error, BusDownError):
                 raise
-            left_s = self._spare_s()
+            left_s = self.spare_s()
             if spare_s - left_s > left_s:  # it may take as long again
                 raise
         return await self._read(request, retries - 1)

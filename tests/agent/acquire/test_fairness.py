@@ -32,3 +32,11 @@ def test_bus_that_is_never_free_reads_its_slow_tiers_all_the_same() -> None:
     busy, idle = measure("dead", 0, period_s=2.3), measure("dead", 0, period_s=3 * PERIOD_S)
 
     assert busy.slow_reads >= 0.4 * idle.slow_reads
+
+
+@pytest.mark.parametrize("period_s", [1.0, 2.3])
+def test_meter_that_recovers_on_an_overloaded_bus_is_back(period_s: float) -> None:
+    """A bus without a free moment still asks after its silent meters."""
+    result = measure("slow", 2, period_s=period_s)
+
+    assert result.back_after_s <= LONGEST_STEP_S + 2 * PERIOD_S

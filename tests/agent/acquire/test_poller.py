@@ -408,3 +408,28 @@ async def test_garbage_that_takes_long_is_not_asked_for_twice() -> None:
 
     assert {sample.status for sample in others} == {"ok"}
     assert sum(asked.unit == 1 for asked in bus.requests) == 1
+
+
+async def test_bus_that_breaks_between_fast_and_slow_is_tried_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What was read counts, no other job runs into the same wall, and the bus is not called open at once."""
+
+    class Breaking(FakeBus):
+        broken = False
+
+        async def read(self, asked: ReadRequest) -> tuple[int, ...]:
+            if self.broken or asked.address == ADDRESSES[SERIAL]:
+                self.broken = True
+                self.requests.append(asked)
+                raise BusDownError("no carrier")
+            return await super().read(asked)
+
+    bus = Breaking(holding(1, 2, 3))
+    poller = poller_of((bus, [meter(f"m{unit}", unit) for unit in (1, 2, 3)]))
+
+    samples = await poller.poll(START_S, None)
+    again = await poller.poll(START_S + 1, None)
+
+    assert [sample.values[POWER] for sample in samples] == [1000.0] * 3
+    assert len(bus.requests) == 3 * 2 + 1
+    assert [sample.status for sample in again] == ["backoff"] * 3
+    assert [record.getMessage() for record in caplog.records] == ["bus bus-0 cannot be opened: no carrier"]
