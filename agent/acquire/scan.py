@@ -22,7 +22,7 @@ from agent.errors import BusDownError, BusError, BusReason
 from agent.records import MeterProfile, ReadRequest
 
 _SHOWN = ("serial_number", "active_power_w")
-_GARBAGE = frozenset({BusReason.GARBAGE, BusReason.WRONG_UNIT})
+_GARBAGE = frozenset({BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_TRANSACTION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,25 +101,30 @@ async def is_there(bus: Bus, probe: ReadRequest) -> bool:
     return True
 
 
-async def host_units(bus: Bus, units: Sequence[int], asked: Sequence[ReadRequest]) -> AsyncIterator[int]:
-    """Give the units of a TCP host; one that answers to every unit id is one meter. Raises BusDownError."""
-    if len(units) > 1 and await _answers(bus, STRANGER, asked):
+async def host_units(
+    bus: Bus, units: Sequence[int], asked: Sequence[ReadRequest], garbled: list[BusError]
+) -> AsyncIterator[int]:
+    """Give the units of a TCP host; one that answers to every unit id is one meter.
+
+    What came that is no answer is added to ``garbled``. Raises BusDownError.
+    """
+    if len(units) > 1 and await _answers(bus, STRANGER, asked, garbled):
         yield next((unit for unit in units if 1 <= unit <= 247), units[0])
         return
     for unit in units:
-        if await _answers(bus, unit, asked):
+        if await _answers(bus, unit, asked, garbled):
             yield unit
 
 
-async def _answers(bus: Bus, unit: int, asked: Sequence[ReadRequest]) -> bool:
+async def _answers(bus: Bus, unit: int, asked: Sequence[ReadRequest], garbled: list[BusError]) -> bool:
     for probe in asked:
         try:
             if await is_there(bus, replace(probe, unit=unit)):
                 return True
         except BusDownError:
             raise
-        except BusError:
-            continue
+        except BusError as error:
+            garbled.append(error)
     return False
 
 

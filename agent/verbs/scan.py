@@ -112,19 +112,21 @@ class _Scan:
         from agent.acquire.bus import open_bus
         from agent.acquire.line import line_of
         from agent.acquire.scan import host_units, meet, probes
-        from agent.errors import BusDownError
+        from agent.errors import BusDownError, BusError
 
-        line = line_of(url)
+        line, garbled = line_of(url), list[BusError]()
         async with gate:
             bus = open_bus(url, timeout_s)
             try:
-                async for unit in host_units(bus, units, probes(self._profiles, line)):
+                async for unit in host_units(bus, units, probes(self._profiles, line), garbled):
                     self._found.append(await meet(bus, url, unit, line, self._profiles))
             except BusDownError as error:
                 if len(self._hosts) == 1:
                     _tell(f"{url}: {error}")
             finally:
                 await bus.close()
+        if garbled:
+            _tell(f"{url}: {garbled[0]}; is it the other of tcp:// and rtu+tcp://?")
 
     async def _scan_line(self, target: str) -> None:
         from agent.acquire.line import line_of
@@ -200,7 +202,7 @@ def _question_s(timeout_s: float) -> float:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{max(1, round(seconds))} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _tell(line: str) -> None:

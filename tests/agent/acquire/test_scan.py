@@ -52,8 +52,8 @@ async def test_a_device_that_answers_to_every_unit_id_is_one_meter() -> None:
     deaf = FakeBus({(unit, 4, address): 7 for unit in range(256) for address in (0, 1)})
     true = FakeBus({(unit, 4, address): 7 for unit in (2, 5) for address in (0, 1)})
 
-    assert [unit async for unit in host_units(deaf, (255, 3, 4), PROBES)] == [3]
-    assert [unit async for unit in host_units(true, range(1, 8), PROBES)] == [2, 5]
+    assert [unit async for unit in host_units(deaf, (255, 3, 4), PROBES, [])] == [3]
+    assert [unit async for unit in host_units(true, range(1, 8), PROBES, [])] == [2, 5]
 
 
 def test_usual_units_are_tried_in_every_setting_before_the_others() -> None:

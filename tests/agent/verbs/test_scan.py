@@ -103,6 +103,16 @@ def test_a_host_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == "0 meters found\n"
 
 
+def test_the_other_framing_is_told(flatwatt_meters: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Modbus TCP server that is asked in RTU frames gives bytes that are no answer."""
+    meters = flatwatt_meters(one_bus(EM340))
+
+    code = main(["scan", meters.url().replace("tcp", "rtu+tcp"), "--units", "1", "--timeout", "0.2"])
+
+    assert code == 1
+    assert "that are no answer; is it the other of tcp:// and rtu+tcp://?" in capsys.readouterr().err
+
+
 def test_hosts_that_are_not_there_cost_no_line(flatwatt_meters: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a range, only what answers is told; all hosts are asked at once."""
     meters = flatwatt_meters(one_bus(EM340))
