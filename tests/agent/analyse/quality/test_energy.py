@@ -104,19 +104,21 @@ def test_a_feeder_that_exports_is_compared_by_its_export_register() -> None:
 
 
 def test_registers_behind_odd_ratios_and_slow_ones_are_honest() -> None:
-    """Steps of 33.33 kWh have no common divisor; some meters renew their energies every ten minutes only."""
-    odd, slow = metered(load(4 * DAY, 200_000.0)), metered(load(4 * DAY))
-    odd[IMPORT] = np.floor(odd[IMPORT] / 33_333.3) * 33_333.3
-    slow[IMPORT] = slow[IMPORT][np.arange(4 * DAY * TICKS) // 10 * 10]
+    """Steps of 33.33 kWh have no common divisor; some meters renew their energies every half hour only."""
+    odd, slow = metered(load(4 * DAY, 30_000.0)), metered(load(4 * DAY))
+    odd[IMPORT] = (np.floor(odd[IMPORT] / 33_333.3) * 33.3333).astype(np.float32).astype(float) * 1000
+    slow[IMPORT] = slow[IMPORT][np.arange(4 * DAY * TICKS) // 30 * 30]
 
     assert inspected({"odd": odd, "slow": slow}).texts == []
 
 
 def test_a_coarser_meter_in_the_place_of_a_fine_one_is_honest() -> None:
     """What was learned of the old one's register does not hold for the new one."""
-    series = metered(load(2 * DAY, 5000.0))
-    later = np.arange(2 * DAY * TICKS) >= DAY * TICKS
-    series[IMPORT] = np.where(later, np.floor(series[IMPORT] / 1000) * 1000, series[IMPORT])
+    series = metered(4800 + load(4 * DAY, 100.0) - 100)
+    tick = np.arange(4 * DAY * TICKS)
+    later = tick >= DAY * TICKS
+    readings = np.where(later, np.floor(series[IMPORT] / 1000) * 1000, series[IMPORT])
+    series[IMPORT] = np.where(tick % 60 == 0, readings, np.nan)
     series["serial_number"] = np.where(later, 2.0, 1.0)
 
     told = inspected({"office": series})
