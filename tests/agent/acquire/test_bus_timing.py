@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -21,7 +22,7 @@ from tests.agent.acquire.hostile import (
     silent,
     words,
 )
-from tests.agent.acquire.virtual_time import run_virtually
+from tests.agent.acquire.virtual_time import VirtualTimeLoop, run_virtually
 
 URLS = {"rtu": "rtu://line?baud=9600", "rtu+tcp": "rtu+tcp://gateway:4001", "tcp": "tcp://gateway"}
 WIRE_S = 0.02  # of the requests here: what the plan says that they take on the line
@@ -170,6 +171,17 @@ def test_unit_that_owes_an_answer_rests_and_others_do_not(kind: str) -> None:
         assert await again > CEILING_S + WIRE_S
 
     play(kind, meter, scenario)
+
+
+def test_unit_rests_for_whoever_asks() -> None:
+    """Of two reads of a silent unit that were asked for together, the second waits for the first one's answer."""
+    meter = Hostile(always=silent)
+
+    async def scenario(bus: Bus) -> None:
+        await asyncio.gather(outcome(bus), outcome(bus))
+        assert meter.times_s[1] - meter.times_s[0] > 2 * CEILING_S
+
+    play("rtu", meter, scenario)
 
 
 @pytest.mark.parametrize("kind", ["rtu", "rtu+tcp"])
@@ -391,3 +403,32 @@ def test_stream_that_makes_no_sense_is_left() -> None:
             assert await outcome(bus) == "right"
 
     play("tcp", meter, scenario)
+
+
+@pytest.mark.parametrize("kind", URLS)
+def test_line_that_breaks_before_the_request(kind: str) -> None:
+    """A line that breaks while it is kept silent is a broken line, and no noise."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await bus.read(request())
+        asyncio.get_running_loop().call_later(0.1, meter.asked[0].hang_up)
+        with pytest.raises(BusError, match="the connection broke before the request") as caught:
+            await bus.read(request(min_gap_s=0.5))
+        assert caught.value.reason is BusReason.DISCONNECTED
+        assert await outcome(bus) == "right"
+
+    play(kind, meter, scenario)
+
+
+def test_kernel_gives_up_what_the_peer_does_not_take() -> None:
+    """A request that the peer's kernel has not acknowledged within 10 s ends the connection."""
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        kernel = loop.wires[0].get_extra_info("socket")
+        assert kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+
+    play("tcp", Hostile(), scenario)

@@ -67,6 +67,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self, serve: Serve) -> None:
         self._virtual = _Jumping()
         self._serve = serve
+        self.wires: list[asyncio.Transport] = []
         super().__init__(self._virtual)
 
     def time(self) -> float:
@@ -76,7 +77,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     async def create_connection(self, protocol_factory: Any, *_: Any, **__: Any) -> Any:
         """Connect to ``serve``."""
         protocol = protocol_factory()
-        return _Wire(self, protocol, self._serve), protocol
+        self.wires.append(_Wire(self, protocol, self._serve))
+        return self.wires[-1], protocol
 
 
 async def _open_port(loop: VirtualTimeLoop, protocol_factory: Any, *_: Any, **__: Any) -> Any:
