@@ -68,7 +68,7 @@ class Arithmetic:
 
     def _products_va(self, view: View) -> Floats:
         """Give voltage times current of each phase; unknown where networks or wiring leave a phase without voltage."""
-        return np.where(view.tapped[..., None], view.voltage_v, np.nan) * view.current_a
+        return np.where(view.dead[..., None], np.nan, view.voltage_v) * view.current_a
 
     def _sum(self, phases: Floats) -> Floats:
         """Give the mean sum of the phases that the meter has, over the ticks at which all of them are known."""

@@ -83,7 +83,7 @@ class Counter:
         """Give the reading before each tick and its time, and keep the last ones for the next window."""
         window = view.window
         if window.start_s < np.fmax.reduce(self._last["time_s"], axis=None):  # the clock was set back
-            self._last["wh"][:] = np.nan
+            self._last = {name: np.full_like(array, np.nan) for name, array in self._last.items()}
         ticks_s = window.start_s + window.period_s * np.arange(energy.shape[-1])
         readings = np.concatenate([self._last["wh"][..., None], energy], axis=-1)
         times_s = np.concatenate(

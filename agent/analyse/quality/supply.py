@@ -45,7 +45,7 @@ class Supply:
         """See a phase whose voltage left those of the others: in some networks they were never alike."""
         middle_v = np.sort(voltage_v, axis=1)[:, 1:2]  # the median of three is one of the right ones
         apart = np.abs(ratio(voltage_v - middle_v, middle_v)) > _UNEVEN
-        carried = ~view.tapped & (mean(view.current_a) > 0)  # no voltage where current flows: the tap's fault
+        carried = view.dead & (mean(view.current_a) > 0)  # no voltage where current flows: the tap's fault
         odd = apart & (self.kept["alike"] > 0) & ~carried
         self.kept["alike"] = np.maximum(self.kept["alike"], ~apart & np.isfinite(middle_v))
 

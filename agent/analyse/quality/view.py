@@ -27,10 +27,10 @@ class View:
     phase_power_w: Floats
 
     @property
-    def tapped(self) -> Flags:
-        """Whether a phase has a voltage that deserves the name, shape (meters, 3)."""
+    def dead(self) -> Flags:
+        """Whether a phase has no voltage that deserves the name, shape (meters, 3); not where none is known."""
         volts = mean(self.voltage_v)
-        flags: Flags = volts > _NO_VOLTAGE * np.fmax.reduce(volts, axis=1, keepdims=True)
+        flags: Flags = volts <= _NO_VOLTAGE * np.fmax.reduce(volts, axis=1, keepdims=True)
         return flags
 
     @property

@@ -95,8 +95,8 @@ class Wiring:
     def _untapped(self, view: View, current_a: Floats, voltage_v: Floats) -> Seen:
         """See current without voltage, on a phase that had one: some networks earth a phase."""
         carries = current_a > LOW * current_a.max(axis=1, keepdims=True)
-        missing = ~view.tapped & carries & (self.kept["tapped"] > 0)
-        self.kept["tapped"] = np.maximum(self.kept["tapped"], view.tapped)
+        missing = view.dead & carries & (self.kept["tapped"] > 0)
+        self.kept["tapped"] = np.maximum(self.kept["tapped"], np.isfinite(voltage_v) & ~view.dead)
 
         def tell(row: int) -> Telling:
             phase, others, volts = _odd(voltage_v[row], int(np.argmax(missing[row])))
@@ -113,7 +113,7 @@ class Wiring:
     def _idle(self, view: View, current_a: Floats) -> Seen:
         """See a phase without current that carried its share for a day, while the others carry on."""
         others_a = (current_a.sum(axis=1, keepdims=True) - current_a) / 2
-        idle = np.fmax.reduce(view.current_a, axis=-1) < LOW * others_a
+        idle = (np.fmax.reduce(view.current_a, axis=-1) < LOW * others_a) & ~view.dead
         trusted = self.kept["carried_s"] >= _TRUST_S
         before_a = (self.kept["current_a"].sum(axis=1, keepdims=True) - self.kept["current_a"]) / 2
         stopped = trusted & idle & (others_a >= _STEADY * before_a)

@@ -18,6 +18,20 @@ def test_a_voltage_that_left_the_others_is_told() -> None:
     assert "office: voltage of phase 2 is 184 V while phases 1 and 3 have 230 and 230 V since" in told.texts[0]
 
 
+def test_a_phase_that_the_supply_lost_is_one_finding() -> None:
+    """Without voltage there is no current: nothing is wrong with its transformer."""
+    series = metered(load(3 * DAY))
+    lost = series["active_power_l2_w"][150 * TICKS :].copy()
+    for name in ("voltage_l2_v", "current_l2_a", "active_power_l2_w"):
+        series[name][150 * TICKS :] = 0.0
+    series["active_power_w"][150 * TICKS :] -= lost
+    series["active_energy_import_wh"][150 * TICKS :] -= np.cumsum(lost) / 60
+
+    told = inspected({"office": series})
+
+    assert {check for _, check, _ in told.checks()} == {"uneven_voltage", "dip"}
+
+
 def test_a_dip_is_told_with_its_depth_and_length() -> None:
     """Below 90 % of what is usual here, once a day was seen; all phases alike."""
     series = metered(load(2 * DAY))

@@ -1,0 +1,71 @@
+"""The inspection as a whole: which letter stands, what a restart and a clock leave of it."""
+
+import numpy as np
+
+from agent.analyse.quality.inspector import CHECKS, Inspector
+from agent.records import Quality
+from tests.agent.analyse.metering import PERIOD_S, START_S, TICKS, WINDOW_S, Series, inspected, load, metered, windowed
+from tests.agent.analyse.stories import facts
+
+IMPORT = "active_energy_import_wh"
+
+
+def one_window(inspector: Inspector, number: int, meters: dict[str, Series]) -> tuple[str, list[str]]:
+    """Inspect the window of this number; give the letters and the events."""
+    cut = slice(number * TICKS, (number + 1) * TICKS)
+    series = {name: np.array([own[name][cut] for own in meters.values()]) for name in next(iter(meters.values()))}
+    found = inspector.take(windowed(START_S + number * WINDOW_S, PERIOD_S, WINDOW_S, tuple(meters), series))
+    return "".join(letter.value for letter in found.window.quality), [notice.event for notice in found.notices]
+
+
+def test_the_letter_of_the_answers_stands_before_all_others() -> None:
+    """Of a meter that is frozen while its energy contradicts its power, the first is said of the windows."""
+    series = metered(load(40))
+    series[IMPORT] = series[IMPORT][0] + 2 * (series[IMPORT] - series[IMPORT][0])
+    series = {
+        name: np.where(np.arange(40 * TICKS) < 20 * TICKS, values, values[20 * TICKS])
+        for name, values in series.items()
+    }
+
+    told = inspected({"office": series})
+
+    assert told.letters["office"][10:30] == "E" * 10 + "K" * 10
+
+
+def test_a_restart_with_other_meters_keeps_what_is_known_of_those_that_stay() -> None:
+    """The order of the configuration is the user's; a meter that was added begins anew."""
+    first = {"a": metered(load(40, seed=1), 1), "b": metered(load(40, seed=2), 2)}
+    for number, series in enumerate(first.values(), start=1):
+        series["serial_number"] = np.full(40 * TICKS, float(number))
+    inspector = Inspector([facts("a"), facts("b")])
+    one_window(inspector, 0, first)
+    later = {
+        "b": first["b"] | {"serial_number": np.full(40 * TICKS, 7.0)},
+        "c": metered(load(40)) | {"serial_number": np.full(40 * TICKS, 3.0)},
+    }
+
+    again = Inspector([facts("b"), facts("c")], state=inspector.state)
+
+    assert one_window(again, 1, later) == ("XG", ["exchange"])
+
+
+def test_a_state_of_another_version_begins_anew() -> None:
+    """A gateway must go on measuring."""
+    inspector = Inspector([facts("a")], state=b"\x93 not ours")
+
+    assert one_window(inspector, 0, {"a": metered(load(2))}) == ("G", [])
+
+
+def test_a_clock_that_was_set_back_resets_no_register() -> None:
+    """The readings before are later ones then, and higher."""
+    meters = {"a": metered(load(40))}
+    inspector = Inspector([facts("a")])
+    for number in (*range(20, 30), *range(5, 20)):
+        assert one_window(inspector, number, meters) == ("G", [])
+
+
+def test_every_letter_but_those_of_the_answers_is_set_by_a_check() -> None:
+    """A letter that nothing sets would be a promise that nobody keeps."""
+    by_checks = {check.letter for check in CHECKS} | {Quality.EXCHANGED, Quality.RESET}
+
+    assert set(Quality) - by_checks == {Quality.PARTIAL}
