@@ -9,6 +9,7 @@ import pytest
 
 from agent.acquire.bus import Bus, open_bus
 from agent.acquire.bus_patience import Patience
+from agent.acquire.fake_bus import FakeBus
 from agent.errors import BusError, BusReason
 from tests.agent.acquire.hostile import (
     Act,
@@ -432,3 +433,37 @@ def test_kernel_gives_up_what_the_peer_does_not_take() -> None:
         assert kernel.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
 
     play("tcp", Hostile(), scenario)
+
+
+@pytest.mark.parametrize(("kind", "sending_s"), [("rtu", 80 / 9600), ("tcp", 0.0)])
+def test_bus_tells_how_fast_its_units_answer_and_how_full_it_is(kind: str, sending_s: float) -> None:
+    """Response times begin with the last byte of the request; the bus is busy while a request has it."""
+    meter = Hostile(always=by_unit(u1=late(0.05), u2=late(0.2)))
+
+    async def scenario(bus: Bus) -> None:
+        for unit in (1, 1, 1, 2):
+            await outcome(bus, unit=unit)
+        await asyncio.sleep(1.0)
+        times = bus.times()
+
+        assert [(unit, times.units[unit].answers) for unit in times.units] == [(1, 3), (2, 1)]
+        assert (times.units[1].p50_s, times.units[1].p99_s) == pytest.approx((0.05 - sending_s, 0.05 - sending_s))
+        assert times.units[2].p50_s == pytest.approx(0.2 - sending_s)
+        assert times.busy_s == pytest.approx(0.35, abs=0.02)
+        assert times.elapsed_s == pytest.approx(1.35, abs=0.02)
+
+    play(kind, meter, scenario)
+
+
+async def test_fake_bus_tells_its_times_too() -> None:
+    """The bus without a line counts its delays as response times."""
+    bus = FakeBus({(1, 3, 0): 5}, delay_s=0.001, timeout_s=0.002)
+    await bus.read(request(0, 1, unit=1))
+    with pytest.raises(BusError):
+        await bus.read(request(0, 1, unit=2))
+
+    times = bus.times()
+
+    assert (times.units[1].answers, times.units[1].p50_s, times.units[1].timeout_s) == (1, 0.001, 0.002)
+    assert times.units[2].answers == 0
+    assert times.busy_s == times.elapsed_s == pytest.approx(0.004)
