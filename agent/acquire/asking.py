@@ -10,7 +10,7 @@ from agent.acquire.plan import plan
 from agent.errors import BusDownError, BusError, BusReason
 from agent.records import MeterProfile, ReadRequest
 
-_GENTLE_S = 0.1  # silence on a line before each question: the longest that any profile asks for
+GENTLE_S = 0.1  # silence on a line before each question: the longest that any profile asks for
 
 Answer = tuple[int, ...] | BusError
 
@@ -18,7 +18,7 @@ Answer = tuple[int, ...] | BusError
 def gentle_gap_s(url: str) -> float:
     """Give the silence before each question on a bus: none on a network."""
     address = parse_url(url)
-    return 0.0 if isinstance(address, TcpAddress) and not address.rtu else _GENTLE_S
+    return 0.0 if isinstance(address, TcpAddress) and not address.rtu else GENTLE_S
 
 
 @dataclass(slots=True)

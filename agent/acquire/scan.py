@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from agent.acquire.asking import Asker, gentle_gap_s, wire_of
+from agent.acquire.asking import GENTLE_S, Asker, gentle_gap_s, wire_of
 from agent.acquire.bus import Bus
 from agent.acquire.diagnose_map import part
 from agent.acquire.identify import Identification, identify
@@ -64,7 +64,8 @@ def probes(profiles: Iterable[MeterProfile], line: Line) -> tuple[ReadRequest, .
                     asked[wire_of(request)] += 1
                     requests[wire_of(request)] = request
     best = [next((wire for wire, _ in asked.most_common() if wire[0] == function), None) for function in (4, 3)]
-    return tuple(replace(requests[wire], min_timeout_s=0.0, min_gap_s=0.0) for wire in best if wire)
+    gap_s = GENTLE_S if line.silence_s else 0.0  # costs nothing after a silence, which is the rule
+    return tuple(replace(requests[wire], min_timeout_s=0.0, min_gap_s=gap_s) for wire in best if wire)
 
 
 def line_steps(urls: Sequence[str], units: Sequence[int], asked: Sequence[ReadRequest]) -> list[Step]:

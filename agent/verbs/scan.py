@@ -249,23 +249,29 @@ def _as_json(meter: "FoundMeter") -> dict[str, Any]:
 
 
 def _write_table(found: "Sequence[FoundMeter]") -> None:
+    """Write a row for each meter; the address stands above where it is the same for all."""
     from agent.acquire.diagnose import shown
     from agent.terminal import counted, say, table
 
-    rows = [
-        (m.url, m.unit, _model(m), m.identification.why, shown(m.serial_number), shown(m.active_power_w)) for m in found
+    urls = {meter.url for meter in found}
+    if len(urls) == 1:
+        say(*urls)
+    columns = ["unit", "model", "how sure", "serial number", "active power W"]
+    rows: list[tuple[object, ...]] = [
+        (m.unit, _model(m), m.identification.why, shown(m.serial_number), shown(m.active_power_w)) for m in found
     ]
+    if len(urls) > 1:
+        columns = ["address", *columns]
+        rows = [(meter.url, *row) for meter, row in zip(found, rows, strict=True)]
     if rows:
-        table(("address", "unit", "model", "how sure", "serial number", "active power W"), rows)
+        table(columns, rows)
     say(f"{counted(len(rows), 'meter', 'meters')} found")
 
 
 def _model(meter: "FoundMeter") -> str:
-    profiles = meter.identification.profiles
-    if not profiles:
+    from agent.terminal import counted
+
+    if not meter.identification.profiles:
         return "?"
-    if len(profiles) == 1:
-        return f"{profiles[0].maker} {profiles[0].model}"
-    return f"{profiles[0].name}, or {', '.join(profile.name for profile in profiles[1:3])}" + (
-        " …" if len(profiles) > 3 else ""
-    )
+    best, *others = meter.identification.profiles
+    return f"{best.maker} {best.model}" + (f", or {counted(len(others), 'other', 'others')}" if others else "")
