@@ -23,6 +23,7 @@ from agent.acquire.diagnose_values import PHASE_VOLTAGES, PHASES
 _SMALLEST_VA = 50.0  # below, rounding makes the angle
 _SMALLEST_SHARE = 0.05  # of the largest phase: beside it, crosstalk makes the angle
 _LOAD_DEGREES = 75.0  # a power factor of 0.26: idling motors and transformers
+_COVERED_DEGREES = 100.0  # of a load whose active power is covered by a generator behind the same meter
 _EXPORT_DEGREES = 30.0  # around 180: an inverter
 _EXPLAINED_DEGREES = 60.0  # of a load that explains a wiring: a power factor of 0.5
 _SPREAD_DEGREES = 40.0  # between the phases of such a load
@@ -105,14 +106,27 @@ def _transformers(values: Values, exports: bool) -> Iterator[Finding]:
     if not exports and any(map(_is_export, options)):
         yield _exporting(seen)
     elif found := _explanation(options):
-        alone = found.changes == 1
+        innocent = _innocent(found)
         yield Finding(
-            severity=Severity.WARNING if alone else Severity.FAULT,
+            severity=Severity.WARNING if innocent else Severity.FAULT,
             code="ct_swapped" if any(phase != k for k, phase in enumerate(found.phases)) else "ct_reversed",
             seen=f"{seen}, {_factors(values, powers)}",
-            cause=f"{found}" + (", or that phase has a generator of its own" if alone else ""),
+            cause=f"{found}{innocent}",
             next_step=_FIX,
         )
+
+
+def _innocent(wiring: Wiring) -> str:
+    """Give what else would show like this wiring and is no mistake."""
+    if wiring.changes == 1:
+        return ", or that phase has a generator of its own"
+    if _is_cyclic(wiring):
+        return ", or the site generates active power while it draws reactive power"
+    return ""
+
+
+def _is_cyclic(wiring: Wiring) -> bool:
+    return wiring.phases in ((1, 2, 0), (2, 0, 1)) and len(set(wiring.turned)) == 1
 
 
 def _single(values: Values, exports: bool) -> Iterator[Finding]:
@@ -162,7 +176,10 @@ def _apparent_va(values: Values, phase: str) -> float:
 
 
 def _is_load(angles: tuple[float, ...]) -> bool:
-    return all(abs(angle) <= _LOAD_DEGREES for angle in angles)
+    """Tell whether these are angles of a load, or of one whose active power a generator behind it nearly covers."""
+    largest = max(map(abs, angles))
+    alike = max(angles) - min(angles) <= _SPREAD_DEGREES
+    return largest <= _LOAD_DEGREES or (alike and largest <= _COVERED_DEGREES)
 
 
 def _is_export(angles: tuple[float, ...]) -> bool:

@@ -12,6 +12,7 @@ LOADS = {
     "heaters": (3000 + 0j, 2500 + 0j, 2800 + 0j),
     "motors": (3000 + 1500j, 2900 + 1400j, 3100 + 1600j),
     "computers": (3000 - 300j, 2400 - 500j, 3300 - 200j),
+    "motors, with their active power from the roof": (90 + 2100j, -60 + 2000j, 40 + 2200j),
     "one motor and lamps": (3000 + 2400j, 900 + 50j, 1100 - 200j),
 }
 
@@ -48,6 +49,15 @@ def test_wrong_phases_are_seen_without_reactive_power_too(currents_of: tuple[int
     values = without(meter_values(LOADS["heaters"], currents_of), "reactive", "apparent")
 
     assert [finding.code for finding in wiring_findings(values)] == ["ct_swapped"]
+
+
+def test_a_site_that_generates_and_draws_reactive_power_is_given_the_benefit_of_the_doubt() -> None:
+    """Its angles are those of transformers that all sit one phase on: a warning that names both."""
+    (found,) = wiring_findings(meter_values((-1500 + 2600j, -1400 + 2500j, -1600 + 2700j)))
+
+    assert found.severity == "warning"
+    assert "sit one phase on" in found.cause
+    assert "generates active power while it draws reactive power" in found.cause
 
 
 def test_a_generator_is_not_miswired() -> None:
