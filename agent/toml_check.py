@@ -24,7 +24,8 @@ from agent.toml_source import KeyPath, TomlSource
 Rule = Callable[[object], Any]  # gives the value as the program wants it; raises ValueError saying what was expected
 REQUIRED: Final = object()
 _FINITE = sys.float_info.max
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and line feed
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+_SHOWN = 100  # letters of what somebody wrote; the line number says where the rest is
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Check:
 
     def complain(self, path: KeyPath, text: str) -> None:
         """Note one mistake at a path."""
-        self._complaints.append(Complaint(self.source.file, self.source.line(path), _spelt(path), text))
+        self._complaints.append(Complaint(self.source.file, self.source.line(path), _spelt(path), _printable(text)))
 
     def finish(self) -> None:
         """Raise InputError with every complaint, in the order of the file, if there is any."""
@@ -107,14 +108,28 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """Give a value as TOML spells it, as far as a message needs it.
 
-    >>> shown("five"), shown(True), shown([1, 2])
-    ('"five"', 'true', '[1, 2]')
+    >>> shown("five"), shown(True), shown([1, "two"]), shown({"a": 1})
+    ('"five"', 'true', '[1, "two"]', '{ a = 1 }')
     """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value) + '"'
-    return str(value)
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{_clipped(value)}"'
+        case list():
+            return f"[{_clipped(', '.join(map(shown, value)))}]"
+        case dict():
+            return "{ " + _clipped(", ".join(f"{key} = {shown(item)}" for key, item in value.items())) + " }"
+    return _clipped(str(value))
+
+
+def _clipped(words: str) -> str:
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+
+
+def _printable(words: str) -> str:
+    """Give words without what a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", words)
 
 
 def number(low: float = -_FINITE, high: float = _FINITE, *, expected: str = "a number") -> Rule:
@@ -209,5 +224,5 @@ def _spelt(path: KeyPath) -> str:
     """Give a path as an operator counts: ``meter[2].unit`` is in the second table ``[[meter]]``."""
     words = ""
     for part in path:
-        words += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+        words += f"[{part + 1}]" if isinstance(part, int) else f".{_printable(_clipped(part))}"
     return words.removeprefix(".") or "file"

@@ -8,6 +8,7 @@ A path is the way to a value: ``("meter", 1, "unit")`` is the key ``unit`` in th
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,12 @@ _STRING = re.compile(
 )
 _SCALAR = re.compile(r"[^,\]}#\n]+")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
+_LARGEST_BYTES = 1_000_000  # a hundred times what people write; more is a log or a device
+_MEANINGS = {  # of what the standard library says of the usual slips
+    "Cannot overwrite a value": "this key is there already, further up in its table; keep one of them",
+    "Invalid initial character for a key part": "expected a key; a table in { } is one line, with no comma at its end",
+    "Invalid value": 'expected a value: 0x0012, 0.1, true, "text", ["list"], { key = 1 }',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,7 @@ class TomlSource:
 
 def read_toml(path: Path) -> TomlSource:
     """Read a file. Raises InputError with one located complaint when it cannot be read or is no TOML."""
-    try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise _refused(path, line, "encoding", "not UTF-8; save the file as UTF-8 text") from None
-    except OSError as error:
-        raise _refused(path, 1, "file", f"cannot be read: {error.strerror}; check its name and permissions") from None
+    text = _text(path)
     try:
         data = tomllib.loads(text)
         lines = _Scanner(text.replace("\r\n", "\n")).lines
@@ -59,13 +60,30 @@ def read_toml(path: Path) -> TomlSource:
         raise _syntax(path, text, str(error)) from None
     except RecursionError:
         raise _refused(path, 1, "syntax", "arrays or tables are nested too deeply to be meant") from None
+    except ValueError:  # what int() says of more than 4300 digits
+        raise _refused(path, 1, "syntax", "a number has thousands of digits, too many to be meant") from None
     return TomlSource(str(path), data, lines)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+        if len(content) > _LARGEST_BYTES:
+            raise _refused(path, 1, "file", "longer than 1 MB; is it the file that you mean?")
+        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _refused(path, line, "encoding", "not UTF-8; save the file as UTF-8 text") from None
+    except OSError as error:
+        raise _refused(path, 1, "file", f"cannot be read: {error.strerror}; check its name and permissions") from None
 
 
 def _syntax(path: Path, text: str, message: str) -> InputError:
     place = _AT_LINE.search(message)
     line = int(place[1]) if place and place[1] else max(1, len(text.splitlines()))
-    return _refused(path, line, "syntax", _AT_LINE.sub("", message))
+    said = _AT_LINE.sub("", message)
+    return _refused(path, line, "syntax", _MEANINGS.get(said, said))
 
 
 def _refused(path: Path, line: int, key: str, text: str) -> InputError:
@@ -77,6 +95,7 @@ class _Scanner:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._line_ends = [found.start() for found in re.finditer("\n", text)]
         self._at = 0
         self._last_index: dict[KeyPath, int] = {}  # of each array of tables
         self.lines: dict[KeyPath, int] = {}
@@ -167,7 +186,7 @@ class _Scanner:
         return self._text[self._at : self._at + 1]
 
     def _line(self) -> int:
-        return self._text.count("\n", 0, self._at) + 1
+        return bisect_left(self._line_ends, self._at) + 1
 
     def _note(self, path: KeyPath, line: int) -> None:
         self.lines.setdefault(path, line)

@@ -15,7 +15,7 @@ from agent.acquire.profile_check import check_entries, check_identity
 from agent.acquire.profile_fields import COMMON, LIMITS, METER, OWN, SERIAL, SUNSPEC
 from agent.errors import InputError
 from agent.records import MeterProfile, Register, Tier
-from agent.toml_check import REQUIRED, Check, Field, did_you_mean, expectation, list_of, number
+from agent.toml_check import REQUIRED, Check, Field, did_you_mean, expectation, list_of, number, shown
 from agent.toml_source import TomlSource, read_toml
 
 _TABLES = ("meter", "limits", "serial", "sunspec", "identity", "defaults", "registers", "parameters")
@@ -75,7 +75,7 @@ def _entry_fields(check: Check) -> tuple[Field, ...]:
     common = []
     for field in COMMON:
         default = field.default if own[field.name] is None else own[field.name]
-        if default is REQUIRED and field.name in said:
+        if default is REQUIRED and (not isinstance(said, dict) or field.name in said):
             default = None
         elif default is REQUIRED and _nobody_says(check, field.name):
             check.complain(
@@ -95,7 +95,8 @@ def _nobody_says(check: Check, key: str) -> bool:
 def _entries(check: Check, table: str, fields: Sequence[Field]) -> list[dict[str, Any]]:
     found = check.source.data.get(table, {})
     if not isinstance(found, dict) or (table == "registers" and not found):
-        check.complain((table,), "missing, expected a table of registers")
+        wrong = "missing" if found == {} else f"{shown(found)} is wrong"
+        check.complain((table,), f"{wrong}, expected one line an entry, such as voltage_l1_v = {{ address = 0 }}")
         return []
     entries = []
     for name, values in found.items():

@@ -101,6 +101,8 @@ def _check_references(check: Check, entries: Sequence[Entry]) -> None:
             if name not in known:
                 hint = did_you_mean(name, known)
                 check.complain((*_path(entry), key), f'"{name}" is no entry of [registers] or [parameters]{hint}')
+            elif name == entry["name"]:
+                check.complain((*_path(entry), key), f'"{name}" is this entry itself')
             elif mistake := _factor(known[name]) if (key, name) in factors else _part(entry, known[name]):
                 check.complain((*_path(entry), key), f'"{name}" {mistake}')
         if parts and entry["table"] == "parameters":

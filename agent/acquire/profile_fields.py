@@ -36,9 +36,9 @@ def _word(words: Sequence[str], elsewhere: Mapping[str, str]) -> Rule:
 
 
 def _function(value: object) -> int:
-    if value not in (3, 4) or isinstance(value, bool):
+    if not isinstance(value, int) or value not in (3, 4):
         raise ValueError("3 (holding registers) or 4 (input registers); the agent only reads")
-    return int(str(value))
+    return value
 
 
 def _address(value: object) -> int:

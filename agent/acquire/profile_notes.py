@@ -25,7 +25,8 @@ class Note(NamedTuple):
 
 def profile_notes(profile: MeterProfile, source: TomlSource) -> tuple[Complaint, ...]:
     """Give the questions about a sound profile, in the order of the file."""
-    notes = [*_addresses(profile), *(note for register in profile.registers for note in _register(register, profile))]
+    notes = [*_addresses(profile), *_parameters(profile)]
+    notes += [note for register in profile.registers for note in _register(register, profile)]
     told = [Complaint(source.file, source.line(path), ".".join(map(str, path)), text) for path, text in notes]
     return tuple(sorted(told, key=lambda complaint: complaint.line))
 
@@ -43,10 +44,16 @@ def _addresses(profile: MeterProfile) -> Iterator[Note]:
         yield Note(("registers",), "the first address is 1: if the manual counts from 1, each is one less on the wire")
 
 
+def _parameters(profile: MeterProfile) -> Iterator[Note]:
+    referred = {name for r in profile.registers for name in (*r.multiply_by, r.exponent_from, *r.plus, *r.minus)}
+    for register in profile.registers:
+        if register.parameter and register.name not in referred:
+            path = ("parameters", register.name)
+            yield Note(path, "no entry refers to it, and a parameter is not reported: leave it out")
+
+
 def _register(register: Register, profile: MeterProfile) -> Iterator[Note]:
-    path = ("parameters" if register.parameter else "registers", register.name)
-    if register.parameter and not _is_referred(register.name, profile):
-        yield Note(path, "no entry refers to it, and a parameter is not reported: leave it out")
+    path = ("registers", register.name)
     quantity = QUANTITIES.get(register.name)
     if quantity is None or register.parameter:
         return
@@ -80,10 +87,3 @@ def _small_counter(register: Register, unit: str) -> str:
     if not sizes:
         return ""
     return f"counts {' and '.join(sizes)}: is the register really in {unit}? In k{unit} its scale is 1000 times as much"
-
-
-def _is_referred(name: str, profile: MeterProfile) -> bool:
-    return any(
-        name in (*register.multiply_by, register.exponent_from, *register.plus, *register.minus)
-        for register in profile.registers
-    )

@@ -71,6 +71,13 @@ def test_line_ends_of_windows_count_once(tmp_path: Path) -> None:
     assert lines == {("a",): 1, ("t",): 3, ("t", "b"): 4}
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    """Some editors of Windows begin every file with one."""
+    lines = lines_of(tmp_path, "\N{ZERO WIDTH NO-BREAK SPACE}a = 1\n")
+
+    assert lines == {("a",): 1}
+
+
 def test_a_key_that_is_not_there_has_the_line_of_its_table(tmp_path: Path) -> None:
     """A missing key is complained about where it should have been."""
     path = tmp_path / "some.toml"
@@ -85,7 +92,11 @@ def test_a_key_that_is_not_there_has_the_line_of_its_table(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"a = 1\nb = \n", ":2: syntax: Invalid value"),
+        (b"a = 1\nb = \n", ":2: syntax: expected a value: 0x0012, 0.1, true"),
+        (b"a = 1\nb = 2\na = 3\n", ":3: syntax: this key is there already"),
+        (b"a = {\n  x = 1,\n}", ":1: syntax: expected a key; a table in { } is one line"),
+        (b"a = " + b"9" * 5000, ":1: syntax: a number has thousands of digits"),
+        (b"a = 1\n" * 200_000, ":1: file: longer than 1 MB"),
         (b"a = [1\n", ":1: syntax: "),
         (b"a = " + b"[" * 5000, ":1: syntax: arrays or tables are nested too deeply"),
         (b'a = 1\nb = "\xff"\n', ":2: encoding: not UTF-8; save the file as UTF-8 text"),

@@ -91,6 +91,22 @@ from tests.agent.acquire.test_profile import GOOD
         ),
         ("model_code = [7]", "model_code = [1e16]", "identity.model_code: 1e+16 is outside 0 to 9.0072e+15"),
         ("address = 0x12,", 'address = 0x12, tier = "slwo",', 'registers.voltage_l1_v.tier: "slwo" is wrong'),
+        ("function = 4", "function = 3.0", "defaults.function: 3.0 is wrong, expected 3 (holding registers) or 4"),
+        (
+            'multiply_by = ["ct_ratio"]',
+            'plus = ["active_power_w"]',
+            'registers.active_power_w.plus: "active_power_w" is this entry itself',
+        ),
+        (
+            '"voltage_factor"',
+            '["voltage_factor", 7]',
+            'registers.voltage_l1_v.exponent_from: ["voltage_factor", 7] is wrong, expected a name',
+        ),
+        ("[registers]", "[[registers]]", "registers: [{ active_power_w = { address = 16, multiply_by ="),
+        ("[parameters]", "[[parameters]]", "parameters: [{ voltage_factor = { address = 20,"),
+        ('"Maker"', f'"Maker{chr(0x9B)}31m"', 'meter.maker: "Maker\N{REPLACEMENT CHARACTER}31m" is wrong'),
+        ("ct_ratio = {", '"ct\\u001b[31m" = {', "registers.ct\N{REPLACEMENT CHARACTER}[31m: no quantity"),
+        ('"ABCD"', f'"{"x" * 5000}"', f'defaults.order: "{"x" * 100}…" is wrong, expected one of AB, BA'),
     ],
 )
 def test_each_mistake_is_told_where_it_stands(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -122,6 +138,16 @@ def test_a_wrong_default_is_told_once(tmp_path: Path) -> None:
     (told,) = found
     assert told.startswith('defaults.order: "big" is wrong')
     assert told.endswith('did you mean "ABCD"?')
+
+
+def test_defaults_that_are_no_table_are_told_once(tmp_path: Path) -> None:
+    """And not again as missing, here or in every entry."""
+    table = GOOD[GOOD.index("[defaults]") : GOOD.index("[registers]")]
+
+    found = complaints(tmp_path, "defaults = 3\n" + GOOD.replace(table, ""))
+
+    assert "defaults: 3 is no table" in found
+    assert not [text for text in found if text.startswith("defaults.")]
 
 
 def test_what_no_entry_says_is_told_once(tmp_path: Path) -> None:
