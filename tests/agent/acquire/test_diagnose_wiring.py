@@ -1,11 +1,15 @@
 """Current transformers that sit on the wrong phase, or the wrong way round."""
 
-from itertools import permutations
+import cmath
+import math
+from itertools import permutations, product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.acquire.diagnose_wiring import wiring_findings
+from agent.acquire.diagnose_wiring import Wiring, wiring_findings
 from tests.agent.acquire.electrics import meter_values, without
 
 LOADS = {
@@ -41,6 +45,31 @@ def test_each_wrong_wiring_is_named(load: str, wiring: dict[str, Any], code: str
 
     assert found.code == code
     assert cause in found.cause
+
+
+USUAL = [
+    Wiring(phases, turned)
+    for phases in [(0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0)]
+    for turned in product((False, True), repeat=3)
+    if sum(turned) <= (2 if phases == (0, 1, 2) else 1)
+]
+
+
+@pytest.mark.parametrize("wiring", USUAL, ids=str)
+@given(
+    sizes=st.tuples(*[st.floats(500, 4000)] * 3),
+    degrees=st.tuples(*[st.floats(-30, 45)] * 3).filter(lambda three: max(three) - min(three) < 24),
+)
+def test_usual_mistakes_are_named_right_for_any_load(
+    wiring: Wiring, sizes: tuple[float, ...], degrees: tuple[float, ...]
+) -> None:
+    """None, one or two turned, two swapped, two swapped and one turned: whatever phases of 500 VA and more draw."""
+    loads = [cmath.rect(size, math.radians(angle)) for size, angle in zip(sizes, degrees, strict=True)]
+    turned = [k for k in range(3) if wiring.turned[k]]
+
+    found = wiring_findings(meter_values(loads, wiring.phases, turned))
+
+    assert [finding.cause.partition(", or")[0] for finding in found] == ([str(wiring)] if wiring.changes else [])
 
 
 @pytest.mark.parametrize("currents_of", list(permutations(range(3)))[1:])
