@@ -52,6 +52,45 @@ def test_each_shipped_profile_is_sound(name: str) -> None:
     assert len(profile.digest) == 16
 
 
+@pytest.mark.parametrize("name", profile_names())
+def test_a_shipped_profile_reads_each_quantity_as_often_as_it_changes(name: str) -> None:
+    """Counters by the minute, nameplates by the hour; only what costs a request of its own is rarer than the power."""
+    profile = find_profile(name)
+
+    tiers = {register.name: register.tier for register in profile.registers if not register.parameter}
+    assert [quantity for quantity, tier in tiers.items() if tier not in expected_tiers(quantity)] == []
+
+
+def expected_tiers(quantity: str) -> tuple[Tier, ...]:
+    """Give the tiers that a quantity may be of."""
+    if QUANTITIES[quantity].counter or quantity.startswith(("thd_", "demand_")):
+        return (Tier.SLOW,)
+    if quantity.startswith(("serial_", "model_", "ct_", "vt_")):
+        return (Tier.IDENTITY,)
+    rarer = quantity == "current_n_a" or quantity.startswith(
+        ("voltage_ll_", "voltage_l12", "voltage_l23", "voltage_l31")
+    )
+    return (Tier.FAST, Tier.SLOW) if rarer else (Tier.FAST,)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_shipped_profile_marks_absence_alike_in_all_values_of_a_type(name: str) -> None:
+    """A meter has one pattern for "not available" a type; what is read alone is no such value."""
+    profile = find_profile(name)
+
+    patterns = {(r.dtype, r.absent) for r in profile.registers if r.name not in profile.single}
+    assert len(patterns) == len({dtype for dtype, _ in patterns})
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_shipped_profile_has_as_many_phases_as_it_says(name: str) -> None:
+    """Values of a second phase make more than one, values of the first alone make one."""
+    profile = find_profile(name)
+
+    first, second = (any(f"_{phase}_" in f"{q}_" for q in profile.quantities) for phase in ("l1", "l2"))
+    assert second == (profile.phases > 1) or not first
+
+
 def test_the_ten_profiles_of_the_first_release_are_there() -> None:
     """Gateways name them in their configuration."""
     assert set(profile_names()) >= {
