@@ -32,6 +32,7 @@ from agent.acquire.diagnose_wiring import wiring_findings
 from agent.acquire.identify import Sure, identify
 from agent.acquire.line import Line
 from agent.acquire.readout import REFUSALS, MeterReader, Readout, is_answer
+from agent.errors import BusDownError
 from agent.records import MeterProfile
 
 Known = Callable[[], Sequence[MeterProfile]]  # asked only where a profile does not fit: reading all takes a Pi a second
@@ -78,8 +79,7 @@ async def examine(bus: Bus, patient: Patient, line: Line, readings: int, known: 
     findings: list[Finding] = []
     if any(readout.answered for readout in readouts):
         findings += _way_findings(bus, patient, readouts)
-        map_findings = await _map_findings(bus, patient, line, readouts, values, known)
-        findings += map_findings or _value_findings(patient, readouts, values)
+        findings += await _map_or_value_findings(bus, patient, line, readouts, values, known)
     times = bus.times().units.get(patient.unit)
     return Checkup(
         patient=patient,
@@ -103,6 +103,17 @@ def _way_findings(bus: Bus, patient: Patient, readouts: Sequence[Readout]) -> It
     yield from noise_findings(failures, requests, [readout.values for readout in readouts])
     if times := bus.times().units.get(patient.unit):
         yield from time_findings(times.p99_s, patient.timeout_s)
+
+
+async def _map_or_value_findings(
+    bus: Bus, patient: Patient, line: Line, readouts: Sequence[Readout], values: Values, known: Known
+) -> list[Finding]:
+    """Look at the profile first: under a wrong one the values say nothing."""
+    try:
+        found = await _map_findings(bus, patient, line, readouts, values, known)
+    except BusDownError:  # it went away while other ways were tried
+        return [map_finding(patient.profile, values, ())]
+    return found or list(_value_findings(patient, readouts, values))
 
 
 async def _map_findings(

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from agent.acquire import checkup_bus
-from agent.acquire.checkup import Patient
+from agent.acquire.checkup import Patient, examine
 from agent.acquire.fake_bus import FakeBus
+from agent.acquire.line import line_of
 from agent.acquire.profile import find_profile, profile_names
 from agent.cli import main
+from agent.errors import BusDownError
+from agent.records import ReadRequest
 from firmware_sim.testing import Meters, one_bus
 
 ROOT = Path(__file__).parents[3]
@@ -289,3 +292,26 @@ async def test_a_silent_meter_is_looked_for_in_other_settings(monkeypatch: pytes
     setting = await checkup_bus.other_setting(patient, [])
 
     assert str(setting) == "rtu:///dev/ttyUSB0?baud=19200&parity=E&stopbits=1"
+
+
+class GoingAway(FakeBus):
+    """A bus that cannot be opened any more after so many requests."""
+
+    last = 10  # two readings of an EM340
+
+    async def read(self, request: ReadRequest) -> tuple[int, ...]:
+        """Give the words. Raises BusError."""
+        if len(self.requests) == self.last:
+            raise BusDownError("Connection refused; check the port")
+        return await super().read(request)
+
+
+async def test_a_meter_that_goes_away_during_the_examination_ends_only_its_own() -> None:
+    """Other ways to read it cannot be tried then; what was seen until then is told."""
+    patient = Patient(id="m1", url="tcp://h", unit=1, profile=find_profile(EM340), timeout_s=0.1)
+    words = {(1, 4, address): 1 for address in (*range(100), *range(0x1000, 0x1010))}
+    bus = GoingAway(words | {(1, 4, 0x000B): 331})
+
+    checkup = await examine(bus, patient, line_of(patient.url), 2, lambda: ())
+
+    assert [finding.code for finding in checkup.findings] == ["not_mains"]
