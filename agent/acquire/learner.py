@@ -31,6 +31,7 @@ class Learner:
         self._search: Search | None = None
         self._under_search: ReadRequest | None = None  # the block that it takes apart
         self._searched: set[ReadRequest] = set()  # a block is searched once: what stays refused then is no riddle
+        self._splits: dict[ReadRequest, Requests] = {}  # what was searched, by what of it is answered
         self._faults: dict[ReadRequest, int] = {}
         self._replan()
 
@@ -109,6 +110,8 @@ class Learner:
             max_registers=min(limits, default=None),
             identity=dict(identity),
         )
+        if self._under_search is not None:
+            self._splits[self._under_search] = tuple(self._piece(search, run) for run in search.runs)
         self._search = None
         self._replan()
 
@@ -125,13 +128,18 @@ class Learner:
     def _forget_searches(self) -> None:
         self._search = self._under_search = None
         self._searched.clear()
+        self._splits.clear()
         self._faults.clear()
 
     def _replan(self) -> None:
         self._profile = self.learned.applied(self._given)
         self._plans = {tier: plan(self._profile, self._unit, (tier,), self._line, self._base) for tier in Tier}
-        self._requests: dict[Tier, Requests] = dict(self._plans)
+        self._requests = {tier: self._split(requests) for tier, requests in self._plans.items()}
         self._unproven = {request for requests in self._plans.values() for request in requests}
+
+    def _split(self, requests: Requests) -> Requests:
+        """Take apart what a search could not put into the profile: a gap that another function code lists."""
+        return tuple(part for request in requests for part in self._splits.get(request, (request,)))
 
     def _replace_searched(self) -> None:
         """Put the pieces that were answered in the place of the block that is searched."""
@@ -139,8 +147,8 @@ class Learner:
         assert search is not None
         runs = tuple(self._piece(search, run) for run in search.runs)
         for tier, requests in self._plans.items():
-            kept = (request for request in requests if request != self._under_search)
-            self._requests[tier] = (*kept, *runs) if self._under_search in requests else requests
+            kept = self._split(tuple(request for request in requests if request != self._under_search))
+            self._requests[tier] = (*kept, *runs) if self._under_search in requests else kept
 
     def _listed_in(self, request: ReadRequest) -> list[Register]:
         """Give all registers of the profile within a block, those of other tiers too, by their addresses."""

@@ -252,6 +252,7 @@ class PolledMeter:
         if self._learner.found:
             self._learner.conclude(visit.tick_s, self._identity)
             self._cold.clear()
+            self._schedule.forget()  # what was refused is read now, not in an hour
             self._on_lesson(self.id, self._learner.learned)
 
     def _settle_piece(self, piece: ReadRequest, visit: Visit) -> None:
