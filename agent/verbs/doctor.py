@@ -17,6 +17,7 @@ Exit code 0: healthy; 1: something was found (notes do not count); 2: wrong inpu
 import argparse
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -226,26 +227,12 @@ async def _with_setting(patient: "Patient", finding: "Finding") -> "Finding":
 
 
 def _write(report: _Report) -> None:
-    from agent.acquire.diagnose import shown
     from agent.terminal import counted, say, table
 
-    found = {checkup.patient.id: 0 for checkup in report.checkups}
-    for located in report.findings:
-        found[located.where] = found.get(located.where, 0) + 1
+    found = Counter(located.where for located in report.findings)
     table(
         ("meter", "profile", "unit", "active power W", "p99 ms", "findings"),
-        [
-            (
-                p.id,
-                p.profile.name,
-                p.unit,
-                shown(checkup.values.get(_POWER, math.nan)),
-                "-" if math.isnan(checkup.p99_s) else f"{1000 * checkup.p99_s:.0f}",
-                found[p.id] or "none",
-            )
-            for checkup in report.checkups
-            for p in (checkup.patient,)
-        ],
+        [_row(checkup, found[checkup.patient.id]) for checkup in report.checkups],
     )
     for located in report.findings:
         finding = located.finding
@@ -255,3 +242,12 @@ def _write(report: _Report) -> None:
             say(f"  {word:4} {text}")
     say()
     say("healthy" if not report.is_ill else counted(len(report.findings), "finding", "findings"))
+
+
+def _row(checkup: "Checkup", found: int) -> tuple[object, ...]:
+    from agent.acquire.diagnose import shown
+
+    patient = checkup.patient
+    p99_ms = "-" if math.isnan(checkup.p99_s) else f"{1000 * checkup.p99_s:.0f}"
+    power = shown(checkup.values.get(_POWER, math.nan))
+    return patient.id, patient.profile.name, patient.unit, power, p99_ms, found or "none"

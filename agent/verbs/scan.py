@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agent.acquire.bus import Bus
-    from agent.acquire.scan import FoundMeter
+    from agent.acquire.scan import FoundMeter, Step
     from agent.records import MeterProfile, ReadRequest
 
 HELP = "find the meters on a bus, tell their models, write a configuration"
@@ -130,22 +130,26 @@ class _Scan:
 
     async def _scan_line(self, target: str) -> None:
         from agent.acquire.line import line_of
-        from agent.acquire.scan import line_steps, probes, worth_asking
+        from agent.acquire.scan import line_steps, probes
         from agent.acquire.scan_targets import SERIAL_UNITS
-        from agent.errors import FlatwattError
-        from agent.terminal import counted, progress
+        from agent.terminal import counted
 
         urls = tuple(map(str, self._lines[target]))
         timeout_s = self._timeout_s or _SERIAL_TIMEOUT_S
         units = self._units or SERIAL_UNITS
         steps = line_steps(urls, units, probes(self._profiles, line_of(urls[0])))
-        one_s, all_s = (_question_s(timeout_s) * count for count in (len(steps) / len(urls), len(steps)))
+        all_s = len(steps) * _question_s(timeout_s)
         _tell(
             f"{target}: {counted(len(urls), 'setting', 'settings')}, {counted(len(units), 'unit id', 'unit ids')}: "
-            f"at most {_duration(all_s)}, about {_duration(one_s)} once a meter has answered"
+            f"at most {_duration(all_s)}, about {_duration(all_s / len(urls))} once a meter has answered"
         )
+        await self._ask_line(target, steps, _Line(self._profiles, timeout_s))
+
+    async def _ask_line(self, target: str, steps: "Sequence[Step]", line: "_Line") -> None:
+        from agent.acquire.scan import worth_asking
+        from agent.terminal import progress
+
         present: list[tuple[str, int]] = []
-        line = _Line(self._profiles, timeout_s)
         try:
             for step in progress(worth_asking(steps, present, line.refused), len(steps), target):
                 if meter := await line.ask(step.url, step.unit, step.probe):
@@ -154,8 +158,8 @@ class _Scan:
                     _tell(f"unit {step.unit} answers at {step.url}")
         finally:
             await line.close()
-        if len(line.refused) == len(urls):
-            raise FlatwattError(f"{target}: {line.refused[urls[0]]}")
+        if len(line.refused) == len({step.url for step in steps}):
+            _tell(f"{target}: {line.refused[steps[0].url]}")
         for url, unit in sorted(line.garbled - set(present)):
             _tell(f"unit {unit} at {url}: damaged answers: two meters with this unit id, or a wrong setting?")
 

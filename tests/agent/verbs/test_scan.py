@@ -89,10 +89,18 @@ def test_a_setting_that_the_port_refuses_is_passed_over(
     assert "parity=N" in meter["url"]
 
 
-def test_a_port_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 1, with the reason and the next step."""
-    assert main(["scan", f"rtu://{tmp_path}/none", "--units", "1"]) == 1
-    assert "No such file or directory; check the path" in capsys.readouterr().err
+def test_a_port_that_is_not_there(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason and the next step are told, and what is found elsewhere is shown; exit code 1 if that is nothing."""
+    missing, meters = f"rtu://{tmp_path}/none", flatwatt_meters(one_bus(EM340))
+
+    alone, with_other = (main(["scan", missing, *more, "--units", "1"]) for more in ([], [meters.url()]))
+
+    said = capsys.readouterr()
+    assert (alone, with_other) == (1, 0)
+    assert said.err.count(f"{missing}: No such file or directory; check the path") == 2
+    assert "model_code 331" in said.out
 
 
 def test_a_host_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
