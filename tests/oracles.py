@@ -91,12 +91,13 @@ def power_factor(power: Sequence[float], apparent: Sequence[float], reported: Se
     return abs(computed) if math.isnan(own) else own
 
 
-def longest_repeat(quantities: Sequence[Sequence[float]]) -> float:
-    """Most polls in a row that repeat the one before in all of at least two known quantities other than zero."""
+def longest_repeat(quantities: Sequence[Sequence[float]], witness: Sequence[float]) -> float:
+    """Most polls in a row that repeat the one before in all of at least two known quantities, and in the witness."""
     longest = row = 0
-    for before, after in pairwise(zip(*quantities, strict=True)):
-        both = [(a, b) for a, b in zip(before, after, strict=True) if a and b and math.isfinite(a) and math.isfinite(b)]
-        row = row + 1 if len(both) >= 2 and all(a == b for a, b in both) else 0
+    for before, after in pairwise(zip(*quantities, witness, strict=True)):
+        both = [(a and b and math.isfinite(a) and math.isfinite(b), a, b) for a, b in zip(before, after, strict=True)]
+        same = all(a == b for known, a, b in both if known)
+        row = row + 1 if same and sum(bool(known) for known, *_ in both[:-1]) >= 2 else 0
         longest = max(longest, row)
     return float(longest)
 
@@ -157,8 +158,10 @@ class BatchWindow:
     @property
     def quality(self) -> str:
         """Stuck for a minute or the whole window; good with half of the ticks; else what kept it from them."""
-        flickering = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
-        repeats = longest_repeat([self.series[name] for name in flickering])
+        phases = ("l1", "l2", "l3")
+        flickering = ("active_power_w", "reactive_power_var", *(f"voltage_{phase}_v" for phase in phases))
+        flickering = (*flickering, *(f"current_{phase}_a" for phase in phases))
+        repeats = longest_repeat([self.series[name] for name in flickering], self.series["frequency_hz"])
         if repeats >= 4 and (repeats * self.period_s >= 60 or repeats == self.ticks - 1):
             return "K"
         if self.coverage >= 0.5:

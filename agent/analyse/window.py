@@ -28,7 +28,16 @@ WINDOW_QUANTITIES = (
     "active_energy_export_wh",
 )
 IDENTITY = ("serial_number", "model_code", "ct_ratio", "vt_ratio", "ct_primary_a", "ct_secondary_a")
-_FLICKERING = ("active_power_w", "voltage_l1_v", "current_l1_a", "frequency_hz")
+_FLICKERING = (
+    "active_power_w",
+    "reactive_power_var",
+    "voltage_l1_v",
+    "voltage_l2_v",
+    "voltage_l3_v",
+    "current_l1_a",
+    "current_l2_a",
+    "current_l3_a",
+)
 _ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
 _FROZEN_S = 60.0  # of bit-for-bit repetition are a data fault: docs/detection.md, stuck-register guard
@@ -144,7 +153,7 @@ def quality(values: Mapping[str, Floats], period_s: float, answered: Floats, ref
     covered = coverage(values["active_power_w"])
     ticks = values["active_power_w"].shape[-1]
     most = max(_FROZEN_REPEATS, min(math.ceil(_FROZEN_S / period_s), ticks - 1))
-    frozen = electrical.longest_repeat([values[name] for name in _FLICKERING]) >= most
+    frozen = electrical.longest_repeat([values[name] for name in _FLICKERING], values["frequency_hz"]) >= most
     return tuple(map(_letter, covered, frozen, answered, refused))
 
 

@@ -33,26 +33,27 @@ def noise_floor(active_power_w: Floats) -> Floats:
     return ratio(median(np.abs(np.diff(active_power_w, axis=-1))), np.abs(median(active_power_w)))
 
 
-def longest_repeat(quantities: Sequence[Floats]) -> Floats:
+def longest_repeat(quantities: Sequence[Floats], witness: Floats) -> Floats:
     """Most polls in a row that repeat the one before bit for bit in every known quantity.
 
     A real load flickers, if not in power then in voltage and frequency; a frozen register or a
     gateway's cache does not. A meter that refreshes every few seconds repeats often, but not for
     long. A zero says nothing: the power and the current of an idle feeder repeat it. Nor does a
-    single known quantity: a coarse register alone may well repeat. A gap ends the row.
+    single known quantity: a coarse register alone may well repeat. The ``witness``, the frequency,
+    can only deny it: its coarse register stands still for a minute. A gap ends the row.
 
-    >>> frozen = np.full((1, 6), 230.0)
-    >>> longest_repeat([frozen, frozen]).item()
+    >>> frozen, unknown = np.full((1, 6), 230.0), np.full((1, 6), np.nan)
+    >>> longest_repeat([frozen, frozen], unknown).item()
     5.0
     >>> slow = np.array([[230.0, 230.0, 230.0, 231.0, 231.0, 231.0]])
-    >>> longest_repeat([slow, slow]).item()
+    >>> longest_repeat([frozen, frozen], slow).item()
     2.0
     """
-    stacked = np.stack(quantities)
+    stacked = np.stack([*quantities, witness])
     known = np.isfinite(stacked) & (stacked != 0)
     pairs = known[..., 1:] & known[..., :-1]
     changed = (stacked[..., 1:] != stacked[..., :-1]) & pairs
-    repeated = (pairs.sum(axis=0) >= 2) & ~changed.any(axis=0)
+    repeated = (pairs[:-1].sum(axis=0) >= 2) & ~changed.any(axis=0)
     place = np.arange(1.0, repeated.shape[-1] + 1)
     row_start = np.maximum.accumulate(np.where(repeated, 0.0, place), axis=-1)
     longest: Floats = np.max(place - row_start, axis=-1, initial=0.0)

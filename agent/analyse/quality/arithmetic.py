@@ -6,6 +6,7 @@ or the arithmetic sum of the phases, with or without harmonics, and Q of the fun
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,7 @@ ARITHMETIC = Check("arithmetic", Quality.ARITHMETIC, 3, 3600, "quantities agree 
 
 _SUM = 0.1  # of the power: five times what two meters of class 1 may differ by
 _EXCESS = 1.2  # P or Q over S, P over U x I: physically at most 1
-_FACTOR = 0.5  # power factor against P / S: displacement and true factor differ by 0.3 at 100 % distortion
+_FACTOR = 0.5  # power factor below P / S: displacement and true factor differ by 0.3 at 100 % distortion
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ class Arithmetic:
         values = view.window.values
         power_w, apparent_va = view.power_w, _used(mean(np.abs(values["apparent_power_va"])))
         reactive_var, factor = mean(values["reactive_power_var"]), _used(np.abs(mean(values["power_factor"])))
+        exceeds = partial(_exceeds, view.step_w)
+        apart = partial(_differ, self._sum(np.abs(view.phase_power_w)), view.step_w)
         phases_w, product_va = self._sum(view.phase_power_w), self._sum(self._products_va(view))
         return (
-            _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, _differ),
-            _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, _exceeds),
-            _Rule("the reactive power is {:,.0f} var, the apparent {:,.0f} VA", reactive_var, apparent_va, _exceeds),
-            _Rule("the power is {:,.0f} W, voltages times currents are {:,.0f} VA", power_w, product_va, _exceeds),
+            _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, apart),
+            _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, exceeds),
+            _Rule("the reactive power is {:,.0f} var, the apparent {:,.0f} VA", reactive_var, apparent_va, exceeds),
+            _Rule("the power is {:,.0f} W, voltages times currents are {:,.0f} VA", power_w, product_va, exceeds),
             _Rule("the power factor is {:.2f}, but P / S {:.2f}", factor, np.abs(ratio(power_w, apparent_va)), _is_off),
         )
 
@@ -82,16 +85,18 @@ def _used(values: Floats) -> Floats:
     return np.where(values == 0, np.nan, values)
 
 
-def _differ(total: Floats, parts: Floats) -> Flags:
-    flags: Flags = np.abs(total - parts) > _SUM * np.fmax(np.abs(total), np.abs(parts))
+def _differ(flowing_w: Floats, step_w: Floats, total_w: Floats, parts_w: Floats) -> Flags:
+    """Tell where the sum is off: by a share of all that flows, in either direction, and the steps of four registers."""
+    flags: Flags = np.abs(total_w - parts_w) > _SUM * np.fmax(np.abs(total_w), flowing_w) + 4 * step_w
     return flags
 
 
-def _exceeds(part: Floats, whole: Floats) -> Flags:
-    flags: Flags = np.abs(part) > _EXCESS * whole
+def _exceeds(step_w: Floats, part: Floats, whole: Floats) -> Flags:
+    flags: Flags = np.abs(part) > _EXCESS * whole + 2 * step_w
     return flags
 
 
 def _is_off(reported: Floats, computed: Floats) -> Flags:
-    flags: Flags = np.abs(reported - np.minimum(computed, 1.0)) > _FACTOR
+    """Tell where the reported factor is too low; where phases feed each other it may be as high as it likes."""
+    flags: Flags = np.minimum(computed, 1.0) - reported > _FACTOR
     return flags

@@ -15,8 +15,8 @@ from agent.analyse.quality.view import Flags, View
 from agent.records import Notice
 
 REGISTERS = ("active_energy_import_wh", "active_energy_export_wh")
-_AT_MOST = 1.5  # times the largest power may flow between two readings, of which none shows the peak
-_LEAP = 10.0  # times the largest power is no load
+_AT_MOST = 1.5  # times the peak may flow between two readings: polls may have missed a higher one
+_LEAP = 10.0  # times the peak is no load
 _LEAP_WH = 1000.0  # in excess: short bursts between two polls
 _SHAKEN = 0.5  # of the reading: kWh and Wh in registers of their own, read one after the other, may be 1 kWh off
 _LEAP_S = 3700.0  # readings further apart were separated by an outage, of which nothing is known
@@ -103,7 +103,7 @@ def _suspects(view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, 
     finest = np.nan_to_num(resolution_wh)[..., None]
     shaken = (step_wh > -1000 * finest - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
     fell = (step_wh < -2 * finest) & ~shaken
-    load_wh = _LEAP * _largest_w(view)[:, None, None] * waited_s / 3600
+    load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
     leapt = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (waited_s <= _LEAP_S)
     return fell | leapt
 
@@ -115,7 +115,7 @@ def _step(view: View, energy: Floats, before: Floats, before_s: Floats, place: t
 
 def _judge(view: View, row: int, register: int, step: _Step, resolution_wh: float) -> list[Notice]:
     """Tell a reset, a fall and a leap from a roll-over, and from a register that counts import less export."""
-    possible_wh = _AT_MOST * float(_largest_w(view)[row]) * step.waited_s / 3600 + 3 * resolution_wh
+    possible_wh = _AT_MOST * float(view.peak_w[row]) * step.waited_s / 3600 + 3 * resolution_wh
     backwards = view.power_w[row] * (-1) ** register < 0
     if _rolls_over(step, resolution_wh, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
         return []
@@ -131,13 +131,6 @@ def _judge(view: View, row: int, register: int, step: _Step, resolution_wh: floa
     )
     data: dict[str, float | str] = {"register": REGISTERS[register], "before_wh": step.before, "now_wh": step.after}
     return [Notice(meter=meter, event="tamper", text=text, data=data)]
-
-
-def _largest_w(view: View) -> Floats:
-    """Give the largest power that is known of each meter, this window's peak included."""
-    peak_w = np.fmax.reduce(np.abs(view.window.values["active_power_w"]), axis=-1)
-    largest: Floats = np.fmax(view.largest_w, np.nan_to_num(peak_w))
-    return largest
 
 
 def _rolls_over(step: _Step, resolution_wh: float, possible_wh: float) -> bool:

@@ -24,7 +24,8 @@ ENERGY = Check("energy", Quality.ENERGY, 3, 0, "energy and power agree again")
 
 _STEPS = 20  # of the register in an interval: two may be cut at its ends, 10 %
 _LEAST_S = 900.0  # registers and powers may be up to a minute apart, 7 %; the sign tells these from faults
-_LEAST_POLLS = 8  # in an interval: fewer do not show how much the load moves between them
+_LEAST_POLLS = 60  # in an interval: what is shorter than a poll and missed three times then counts for 5 %
+_MISSED = 3  # polls' worth of the peak: what is not seen in N polls is rarer than 3 / N, with 95 %
 _MOST_S = 86_400.0  # a load that needs longer for 20 steps is none
 _COVERED = 0.95  # of the polls; a power that is not known cannot be added up
 _UNKNOWN_WH = 10_000.0  # resolution of a register that never moved: coarse ones behind large transformers have it
@@ -33,6 +34,7 @@ _NO_LOAD = 0.001  # of the largest load: errors of a class 1 meter below a twent
 _REFRESH_S = 10.0  # a meter may show power or energy of so long ago
 _TELLING = 0.5  # of the interval's energy: a tolerance above proves nothing
 _RATIOS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 40, 50, 60, 80, 100, 120, 160, 200, 1000)
+_LEAST_SAME = 5  # polls
 _NEAR = 0.04  # of a ratio: twice the class
 
 
@@ -97,13 +99,17 @@ class Energy:
         return verdict(wrong & ~turned, sure & proved)
 
     def _tolerance_wh(self, view: View, ended: _Ended) -> Floats:
-        """Give by how much they may differ: steps, classes, no-load errors, sampling, and what came a little late."""
+        """Give by how much they may differ: steps, classes, no-load errors, sampling, what was late or missed."""
         late_s = 2 * max(view.window.period_s, _REFRESH_S)
         late_wh = (self._flow.high_w - self._flow.low_w) * late_s / 3600
         sampled_wh = 3 * np.sqrt(self._flow.sum_variance_w2) * view.window.period_s / 3600
         idle_wh = _NO_LOAD * view.largest_w[:, None] * ended.spent_s / 3600
         class_wh = _CLASS * np.abs(ended.advanced_wh)
-        tolerance: Floats = 2 * ended.step_wh + class_wh + idle_wh + sampled_wh + late_wh
+        missed_wh = _MISSED * view.peak_w[:, None] * view.window.period_s / 3600
+        rounded_wh = view.step_w[:, None] * ended.spent_s / 3600
+        tolerance: Floats = (
+            2 * ended.step_wh + class_wh + idle_wh + rounded_wh + np.hypot(sampled_wh, missed_wh) + late_wh
+        )
         return tolerance
 
 
@@ -137,7 +143,7 @@ def _tell(view: View, fault: Floats, ended: _Ended, row: int) -> Telling:
     data = {"advanced_wh": advanced_wh, "added_wh": added_wh}
     if advanced_wh <= 2 * ended.step_wh[row, register]:
         advice = "the register is frozen, or the profile reads another one: compare it with the display"
-    elif len(power_w) >= _LEAST_POLLS and np.fmin.reduce(power_w) == np.fmax.reduce(power_w):
+    elif len(power_w) >= _LEAST_SAME and np.fmin.reduce(power_w) == np.fmax.reduce(power_w):
         advice = (
             f"the power stands still at {power_w[0]:,.1f} W: its register is frozen, or a gateway serves old values"
         )

@@ -14,6 +14,7 @@ from agent.analyse.quality.arithmetic import Arithmetic
 from agent.analyse.quality.case import Case, CaseBook
 from agent.analyse.quality.counter import Counter
 from agent.analyse.quality.energy import Energy
+from agent.analyse.quality.power import Power
 from agent.analyse.quality.settings import Settings
 from agent.analyse.quality.supply import Supply
 from agent.analyse.quality.view import Flags, View, phases
@@ -30,8 +31,6 @@ CHECKS = (
     *wiring.CHECKS,
     *supply.CHECKS,
 )  # the first letter stands
-
-_DOUBTFUL = (Quality.RANGE, Quality.EXCHANGED, Quality.ARITHMETIC, Quality.ENERGY)  # the power may be of another scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Inspector:
         self._arithmetic = Arithmetic(self._meters)
         self._wiring = Wiring(meters)
         self._supply = Supply(self._meters)
-        self._load: dict[str, Floats] = {"largest_w": np.zeros(len(meters)), "doubted": np.zeros(len(meters))}
+        self._power = Power(self._meters)
         self._end_s = 0
         kept = _decode(state) if state else None
         if kept is not None:
@@ -92,7 +91,7 @@ class Inspector:
         told = [notice.meter for notice in falls]
         reset = np.array([meter in told for meter in self._meters])
         letters = self._letters(window, exchanged, reset)
-        self._load["doubted"] = np.array([letter in _DOUBTFUL for letter in letters], dtype=float)
+        self._power.doubt(letters)
         return Inspection(replace(window, quality=letters), tuple(notices))
 
     @property
@@ -106,15 +105,15 @@ class Inspector:
 
     def _view(self, window: Window) -> View:
         good = np.array([letter is Quality.GOOD for letter in window.quality])
-        power_w = mean(window.values["active_power_w"])
-        before_w = np.where(self._load["doubted"] > 0, 0.0, self._load["largest_w"])
-        self._load["largest_w"] = largest_w = np.fmax(before_w, np.where(good, np.abs(power_w), 0.0))
+        self._power.take(window, good)
         return View(
             window=window,
             good=good,
             follows=window.start_s == self._end_s,
-            largest_w=largest_w,
-            power_w=power_w,
+            largest_w=self._power.kept["largest_w"],
+            peak_w=self._power.kept["peak_w"],
+            step_w=self._power.step_w,
+            power_w=mean(window.values["active_power_w"]),
             voltage_v=phases(window, "voltage", "v"),
             current_a=np.abs(phases(window, "current", "a")),
             phase_power_w=phases(window, "active_power", "w"),
@@ -134,7 +133,7 @@ class Inspector:
     def _kept(self) -> dict[str, dict[str, Floats]]:
         """Give the arrays that outlive a restart, by their owner; the first axis is the meters'."""
         return {
-            "load": self._load,
+            "power": self._power.kept,
             "settings": self._settings.kept,
             "counter": self._counter.kept,
             "arithmetic": self._arithmetic.kept,

@@ -21,6 +21,8 @@ class View:
     good: Flags  # (meters,) whose answers are usable; of the others the checks say nothing
     follows: bool  # right after the window before
     largest_w: Floats  # (meters,) largest mean power of any window up to this one
+    peak_w: Floats  # (meters,) largest of its samples that is remembered
+    step_w: Floats  # (meters,) resolution of the active power
     power_w: Floats  # (meters,) mean of this one
     voltage_v: Floats
     current_a: Floats  # magnitudes: some meters sign their currents

@@ -36,6 +36,7 @@ VALUES = st.fixed_dictionaries(
         "apparent_power_va": st.sampled_from([math.nan, 0.0, 120.0]),
         "power_factor": st.sampled_from([math.nan, -0.9, 0.99]),
         "voltage_l1_v": st.sampled_from([math.nan, 230.0, 230.0, 230.1]),
+        "current_l2_a": st.sampled_from([math.nan, 0.0, 5.0]),
         "frequency_hz": st.sampled_from([50.0, 50.0, 50.01]),
         "active_energy_import_wh": st.sampled_from([math.nan, 99_999_990.0, 99_999_999.0, 3.0]),  # rolls over
         "thd_current_l1_percent": st.just(4.0),  # of no use to a window
@@ -175,6 +176,13 @@ def test_a_frozen_register_is_stuck() -> None:
     window = filled(active_power_w=[5000.0] * TICKS, voltage_l1_v=[230.0] * TICKS)
 
     assert window.quality == (Quality.STUCK,)
+
+
+def test_a_coarse_frequency_beside_a_coarse_power_proves_nothing() -> None:
+    """The grid stays within a hundredth of a hertz for a minute at times."""
+    window = filled(active_power_w=[200.0] * TICKS, frequency_hz=[49.99] * TICKS)
+
+    assert window.quality == (Quality.GOOD,)
 
 
 def test_a_steady_load_on_a_living_grid_is_not_stuck() -> None:

@@ -86,7 +86,9 @@ def test_what_the_electrical_quantities_tell_equals_its_oracle(ticks: list[tuple
     arrays = [np.array([column]) for column in (first, second, third, fourth)]
 
     assert_equal(electrical.power_factor(*arrays[:3]), [oracles.power_factor(first, second, third)])
-    assert_equal(electrical.longest_repeat(arrays), [oracles.longest_repeat([first, second, third, fourth])])
+    assert_equal(
+        electrical.longest_repeat(arrays[:3], arrays[3]), [oracles.longest_repeat([first, second, third], fourth)]
+    )
 
 
 BASES = st.lists(st.sampled_from([NAN, 0.0, 10.0, 10.2, 11.0, 16.0, 17.0]), min_size=1, max_size=90)

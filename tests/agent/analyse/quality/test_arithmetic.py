@@ -35,7 +35,6 @@ def test_definitions_that_differ_are_no_fault() -> None:
     distorted["apparent_power_va"] = distorted["apparent_power_va"] * 1.6
     distorted["reactive_power_var"] = 0 * distorted["reactive_power_var"]
     one_way["apparent_power_va"] = one_way["active_power_w"] * 3
-    one_way["power_factor"] = one_way["active_power_w"] / one_way["apparent_power_va"]
     wired_as_three = metered(load(40))
     for phase in (1, 2, 3):
         wired_as_three[f"active_power_l{phase}_w"] = np.zeros(40 * TICKS)

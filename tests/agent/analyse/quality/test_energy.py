@@ -16,14 +16,14 @@ def scaled(series: Series, factor: float, first: int, last: int) -> Series:
 
 
 def test_a_ct_ratio_that_only_the_energy_has_is_named_and_cleared() -> None:
-    """Three intervals in a row; the windows from then on are not judged; told once, and once when it is over."""
+    """Three intervals of 45 minutes in a row; not judged from then on; told once, and once when it is over."""
     told = inspected({"office": scaled(metered(load(DAY)), 5, 20, 60)})
 
-    assert told.checks() == [(22, "energy", "raised"), (62, "energy", "cleared")]
-    assert told.letters["office"] == "G" * 22 + "E" * 40 + "G" * 34
-    assert told.texts[0].startswith("office: the import register advanced by 24.95 kWh")
-    assert "where the power adds up to 5.00 kWh" in told.texts[0]
-    assert "since 2026-01-05 05:00 UTC" in told.texts[0]
+    assert told.checks() == [(27, "energy", "raised"), (69, "energy", "cleared")]
+    assert told.letters["office"] == "G" * 27 + "E" * 42 + "G" * 27
+    assert told.texts[0].startswith("office: the import register advanced by 74.90 kWh")
+    assert "where the power adds up to 14.99 kWh" in told.texts[0]
+    assert "since 2026-01-05 05:15 UTC" in told.texts[0]
     assert "the CT ratio is set wrong in the meter or the profile's scale is off by ×5" in told.texts[0]
 
 
@@ -31,7 +31,7 @@ def test_a_scale_that_is_no_transformers_is_told_as_such() -> None:
     """Somebody scales the power by 1.3 on the way."""
     told = inspected({"office": scaled(metered(load(40)), 1 / 1.3, 10, 40)})
 
-    assert told.checks() == [(12, "energy", "raised")]
+    assert told.checks() == [(18, "energy", "raised")]
     assert "or scaled on the way" in told.texts[0]
 
 
@@ -39,7 +39,7 @@ def test_a_register_that_stands_still_while_power_flows() -> None:
     """Its display tells whether the register or the profile is at fault."""
     told = inspected({"office": scaled(metered(load(40)), 0, 10, 40)})
 
-    assert told.checks() == [(12, "energy", "raised")]
+    assert told.checks() == [(18, "energy", "raised")]
     assert "advanced by 0.00 kWh" in told.texts[0]
     assert "the register is frozen" in told.texts[0]
 
@@ -51,7 +51,7 @@ def test_a_power_that_stands_still_while_energy_advances() -> None:
 
     told = inspected({"office": {name: series[name] for name in ("active_power_w", "voltage_l1_v", IMPORT)}})
 
-    assert told.checks() == [(12, "energy", "raised")]
+    assert told.checks() == [(18, "energy", "raised")]
     assert "the power stands still at 5,000.0 W" in told.texts[0]
 
 
@@ -59,15 +59,15 @@ def test_a_fault_that_was_told_is_not_told_again_after_a_restart() -> None:
     """Nor is it forgotten: its end is told."""
     told = inspected({"office": scaled(metered(load(DAY)), 5, 20, 60)}, restart_before=40)
 
-    assert told.checks() == [(22, "energy", "raised"), (62, "energy", "cleared")]
+    assert told.checks() == [(27, "energy", "raised"), (70, "energy", "cleared")]
 
 
 @pytest.mark.parametrize(("step_wh", "watts"), [(1.0, 2e3), (100.0, 2e3), (1000.0, 2e4), (40_000.0, 4e5)])
 def test_coarse_registers_are_no_fault_and_hide_none(step_wh: float, watts: float) -> None:
     """A register behind large transformers moves once in hours: it is compared over as many."""
-    honest = metered(load(8 * DAY, watts))
+    honest = metered(load(4 * DAY, watts))
     coarse = honest | {IMPORT: np.floor(honest[IMPORT] / step_wh) * step_wh}
-    halved = scaled(honest, 0.5, 0, 8 * DAY)
+    halved = scaled(honest, 0.5, 0, 4 * DAY)
     halved |= {IMPORT: np.floor(halved[IMPORT] / step_wh) * step_wh}
 
     told = inspected({"honest": coarse, "halved": halved})

@@ -1,0 +1,49 @@
+"""How large are a meter's powers usually, and in what steps does it show them? Arrays (meters,)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats, mean
+from agent.analyse.quality.view import Flags
+from agent.records import Quality, Window
+
+_HALF_LIFE_S = 7 * 86_400.0  # of a peak: loads go, and others come
+_HIGHEST_PEAK = 20.0  # times the largest mean: motors start with eight times their power; what is above is a glitch
+_UNIT_W = 0.01  # in which steps are measured
+_COARSE_W = 100.0  # and 5 % of the load: steps above are those of a load that hardly moves, not of the meter
+_COARSE = 0.05
+_DOUBTFUL = (Quality.RANGE, Quality.EXCHANGED, Quality.ARITHMETIC, Quality.ENERGY)  # the power may be of another scale
+
+
+class Power:
+    """What is usual; ``kept`` outlives restarts. What was seen in doubt does not count once the doubt is over."""
+
+    def __init__(self, meters: Sequence[str]) -> None:
+        names = ("largest_w", "peak_w", "units", "doubted")
+        self.kept: dict[str, Floats] = {name: np.zeros(len(meters)) for name in names}
+
+    def take(self, window: Window, good: Flags) -> None:
+        """Learn from a window of all meters, of which some are ``good``."""
+        magnitude = np.where(good[:, None], np.abs(window.values["active_power_w"]), np.nan)
+        trusted = self.kept["doubted"] == 0
+        mean_w = np.nan_to_num(mean(magnitude))
+        largest_w = np.maximum(np.where(trusted, self.kept["largest_w"], 0.0), mean_w)
+        fading = 0.5 ** (window.window_s / _HALF_LIFE_S)
+        highest_w = np.nan_to_num(np.fmax.reduce(magnitude, axis=-1))
+        peak_w = np.maximum(np.where(trusted, fading * self.kept["peak_w"], 0.0), highest_w)
+        units = np.gcd.reduce(np.rint(np.nan_to_num(magnitude) / _UNIT_W).astype(np.int64), axis=-1)
+        self.kept["units"] = np.gcd(units, self.kept["units"].astype(np.int64)).astype(float)
+        self.kept["largest_w"] = largest_w
+        self.kept["peak_w"] = np.minimum(peak_w, _HIGHEST_PEAK * largest_w)
+
+    @property
+    def step_w(self) -> Floats:
+        """Give the resolution of the active power."""
+        most_w = np.maximum(_COARSE_W, _COARSE * self.kept["largest_w"])
+        step: Floats = np.minimum(self.kept["units"] * _UNIT_W, most_w)
+        return step
+
+    def doubt(self, letters: Sequence[Quality]) -> None:
+        """Take the final letters of the window."""
+        self.kept["doubted"] = np.array([letter in _DOUBTFUL for letter in letters], dtype=float)
