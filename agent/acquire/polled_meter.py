@@ -114,7 +114,7 @@ class PolledMeter:
         failures = self.backoff.failures
         self._visit = Visit(bus, tick_s, self.tally, 0 if failures else self._retries, spare_s)
         self._asked = [Tier.FAST]
-        self._piece: ReadRequest | None = None
+        self._piece = self._learner.piece
         self.tally.polls += 1
         if failures >= _AWAY and self._locator is not None:
             self._locator.away()
@@ -137,9 +137,8 @@ class PolledMeter:
             requests = self._learner.requests(tier)
             if not self._cold or not any(map(self._is_cold, requests)):
                 found.append(Job(deadline_s, bus_s(requests, self._plan.line), partial(self._read_tier, tier)))
-        piece = self._learner.piece
-        if piece is not None and not self._is_cold(piece):
-            found.append(Job(visit.tick_s, piece.wire_s, partial(self._try, piece)))
+        if self._piece is not None and not self._is_cold(self._piece):
+            found.append(Job(visit.tick_s, self._piece.wire_s, partial(self._try, self._piece)))
         return found
 
     def sample(self) -> Sample:
@@ -200,7 +199,6 @@ class PolledMeter:
     async def _try(self, piece: ReadRequest) -> None:
         """Ask what the search wants to know."""
         if not self._visit.over:
-            self._piece = piece
             await self._visit.ask(piece)
 
     async def _locate(self) -> None:
@@ -245,9 +243,9 @@ class PolledMeter:
         if self._piece is not None:
             self._settle_piece(self._piece, visit)
         for request, code in visit.refused.items():
-            if code in _LESSONS and request is not self._piece and not (self._locator and self._locator.doubt()):
+            if code in _LESSONS and request != self._piece and not (self._locator and self._locator.doubt()):
                 self._learner.refused(request)
-        if visit.unanswered is not None and visit.unanswered is not self._piece:
+        if visit.unanswered is not None and visit.unanswered != self._piece:
             self._learner.silent(visit.unanswered)
         if self._learner.found:
             self._learner.conclude(visit.tick_s, self._identity)
@@ -256,8 +254,8 @@ class PolledMeter:
             self._on_lesson(self.id, self._learner.learned)
 
     def _settle_piece(self, piece: ReadRequest, visit: Visit) -> None:
-        """Tell the search whether its piece was answered, as soon as that is certain."""
-        self._piece_silences += visit.unanswered is piece
+        """Tell the search whether its piece was answered, as soon as that is certain; a tier may have asked it."""
+        self._piece_silences += visit.unanswered == piece
         if piece in visit.answers or piece in visit.refused or self._piece_silences >= _SILENCES:
             self._piece_silences = 0
             self._learner.tell_piece(piece in visit.answers)
