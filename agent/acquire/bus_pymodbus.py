@@ -59,6 +59,7 @@ class PymodbusBus:
         self._lock = asyncio.Lock()
         self._client: Client | None = None
         self._asked: ReadRequest | None = None
+        self._answered = False
         self._sending_s = _REQUEST_BYTES * self._line.byte_s if self._serial else 0.0
         self._sent_s = self._begins_s = self._deadline_s = self._heard_s = 0.0
 
@@ -92,7 +93,8 @@ class PymodbusBus:
 
     async def close(self) -> None:
         """Let go of the line."""
-        self._fail(BusError(BusReason.DISCONNECTED, "the bus was closed"))
+        if self._client:
+            self._fail(self._client, BusError(BusReason.DISCONNECTED, "the bus was closed"))
         self._drop()
         await asyncio.sleep(0)  # the transport closes in the loop's next turn
 
@@ -138,8 +140,8 @@ class PymodbusBus:
         self._times.asked(request.unit, timeout_s)
         self._begins_s = max(loop.time(), self._listener.free_s())
         self._deadline_s = self._begins_s + timeout_s + request.wire_s
-        timer = loop.call_at(self._deadline_s, self._expire)
-        self._asked = request
+        timer = loop.call_at(self._deadline_s, self._expire, client)
+        self._asked, self._answered = request, False
         read = client.read_holding_registers if request.function == 3 else client.read_input_registers
         try:
             reply = await read(request.address, count=request.count, device_id=request.unit)
@@ -175,9 +177,10 @@ class PymodbusBus:
 
     def _refuse(self, error: BusError) -> None:
         """End the request by what was heard; a TCP stream that makes no sense between requests is given up."""
-        if self._asked is None:
+        if self._client and self._asked:
+            self._fail(self._client, error)
+        else:
             self._drop()
-        self._fail(error)
         if error.reason is BusReason.EXCEPTION and error.code not in GATEWAY_CODES:
             self._note_answer()
 
@@ -188,32 +191,32 @@ class PymodbusBus:
             self._times.answered(request.unit, response_s - self._sending_s)
             if self._begins_s <= self._sent_s:
                 self._patience.answered(request.unit, response_s - request.wire_s)
-        self._asked = None
+            self._answered = True
 
-    def _expire(self) -> None:
+    def _expire(self, client: Client) -> None:
         """End the request by what was not heard."""
-        if self._asked:
+        if self._asked and not self._answered:
             self._patience.timed_out(self._asked.unit)
-        self._fail(self._listener.silence(asyncio.get_running_loop().time() - self._sent_s))
+        self._fail(client, self._listener.silence(asyncio.get_running_loop().time() - self._sent_s))
 
     def _watch_connection(self, connected: bool) -> None:
-        if not connected:
-            self._fail(BusError(BusReason.DISCONNECTED, "the connection broke during the request"))
+        if not connected and self._client:
+            self._fail(self._client, BusError(BusReason.DISCONNECTED, "the connection broke during the request"))
             self._client = None
 
-    def _fail(self, error: BusError) -> None:
+    def _fail(self, client: Client, error: BusError) -> None:
         """End the request under way."""
-        if self._client and self._asked and not self._client.ctx.response_future.done():
-            self._client.ctx.response_future.set_exception(error)
+        if self._asked and not client.ctx.response_future.done():
+            client.ctx.response_future.set_exception(error)
 
     def _finish(self, now_s: float) -> None:
         """After a request make sure that what still comes is not taken for the next answer."""
         late = self._listener.give_up(now_s)
         if self._rtu and late:
             self._silence.hold(self._deadline_s)  # in the future where the request was cancelled
-        if self._asked is None:
-            return
         self._asked = None
+        if self._answered:
+            return
         if self._rtu:
             self._silence.settle()
         if not self._serial and now_s - self._heard_s > _DEAF_S:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pymodbus.framer.socket import FramerSocket
 
 from agent.acquire import bus_pymodbus
 from agent.acquire.bus import Bus, open_bus
@@ -394,6 +395,16 @@ def _answer_late(server: socket.socket, delay_s: float) -> None:
             packet = connection.recv(8)
             time.sleep(takes_s)
             read_request(packet, True, connection.sendall, connection.close).answer()
+
+
+async def test_answer_that_pymodbus_will_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read ends with its time-out even where pymodbus skips the frame that it was shown."""
+    async with line("tcp") as (_, bus):
+        await bus.read(request())
+        monkeypatch.setattr(FramerSocket, "decode", lambda _, data: (len(data), 99, 0, data[7:]))
+
+        async with asyncio.timeout(5.0):
+            assert await reason_of(bus, request()) is BusReason.TIMEOUT
 
 
 async def test_close_ends_a_request_under_way() -> None:
