@@ -1,6 +1,7 @@
 """What the verbs write on the terminal: sentences, JSON, tables.
 
-A table is drawn with rich where that is installed and a person is looking, else as plain columns.
+A table is drawn with rich where that is installed, a person is looking and the window is wide enough, else as
+plain columns: no name and no number is ever cut.
 """
 
 import json
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 from agent.errors import InputError
 
 T = TypeVar("T")
+
+_UNBROKEN = 16  # letters that stay on one line: a date, an address, "2 sources"
+_GAP = 2  # between columns
 
 
 def say(line: str = "") -> None:
@@ -78,12 +82,45 @@ def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequenc
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, (name, is_number) in enumerate(zip(columns, right, strict=True)):
-        drawn.add_column(name, justify="right" if is_number else "left", no_wrap=index == 0)
+    console = Console()
+    widths = _widths(columns, cells, console.width)
+    if not widths:
+        _columns(columns, cells, right)
+        return
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for name, width, is_number in zip(columns, widths, right, strict=True):
+        drawn.add_column(name, justify="right" if is_number else "left", width=width, overflow="fold")
     for row in cells:
         drawn.add_row(*map(Text, row))
-    Console().print(drawn)
+    console.print(drawn)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]], window: int) -> list[int]:
+    """Give the widths of columns that fit a window: their own as far as there is room, else that of their words.
+
+    The first column is a name to be copied, and whole. Nothing where even the words need more than the window.
+    """
+    own = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    parts = [[part for cell in row for part in _unbroken(cell)] for row in zip(*cells, strict=True)]
+    words = [max(map(len, [*name.split(), *part])) for name, part in zip(columns, parts, strict=True)]
+    widths = own[:1] + words[1:]
+    spare = window - sum(widths) - _GAP * (len(columns) - 1)
+    if spare < 0:
+        return []
+    for index, width in enumerate(own):
+        more = min(spare, width - widths[index])
+        widths[index] += more
+        spare -= more
+    return widths
+
+
+def _unbroken(cell: str) -> list[str]:
+    """Give the parts of a cell that stay on one line.
+
+    >>> _unbroken("2 sources"), _unbroken("swap the transformers of phases 1 and 2")[:3]
+    (['2 sources'], ['swap', 'the', 'transformers'])
+    """
+    return [cell] if len(cell) <= _UNBROKEN else [word[:_UNBROKEN] for word in cell.split()]
 
 
 def _columns(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
@@ -93,4 +130,4 @@ def _columns(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequ
             cell.rjust(width) if is_number else cell.ljust(width)
             for cell, width, is_number in zip(row, widths, right, strict=True)
         )
-        say("  ".join(aligned).rstrip())
+        say((" " * _GAP).join(aligned).rstrip())

@@ -75,7 +75,7 @@ def _planned(args: argparse.Namespace) -> "tuple[PollConfig, tuple[BusLoad, ...]
         raise InputError("--profile is missing; `flatwatt profiles` lists the models")
     if expected := wrong_unit(args.url, args.unit):
         raise InputError(f"--unit {args.unit} is wrong, expected {expected} on {args.url}")
-    if not args.period > 0:
+    if not 0 < args.period < float("inf"):
         raise InputError(f"--period {args.period:g} is wrong, expected seconds above 0")
     line = line_of(args.url)
     meter = meter_load(f"unit {args.unit}", args.unit, find_profile(args.profile), line)
@@ -158,7 +158,7 @@ def _sum(costs: "list[RequestCost]") -> str:
 
 
 def _brief(costs: "list[RequestCost]") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    columns = ("meter", "profile", "tier", "function", "address", "count", "values", "bytes", "bus ms")
+    columns = ("meter", "profile", "tier", "FC", "address", "count", "values", "bytes", "bus ms")
     rows = [
         (*_place(cost), cost.request.count, len(cost.request.registers), cost.bytes_out + cost.bytes_in, _ms(cost))
         for cost in costs
@@ -167,7 +167,7 @@ def _brief(costs: "list[RequestCost]") -> tuple[tuple[str, ...], list[tuple[obje
 
 
 def _explained(costs: "list[RequestCost]") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    columns = ("meter", "profile", "tier", "function", "address", "count", "wasted", "values", "out", "in")
+    columns = ("meter", "profile", "tier", "FC", "address", "count", "wasted", "values", "out", "in")
     parts = ("silence ms", "request ms", "wait ms", "reply ms", "bus ms")
     rows = [
         (

@@ -5,9 +5,10 @@
     flatwatt profiles show abb_b23         its registers, limits, serial settings and sources, and what it leaves out
     flatwatt profiles check my_meter.toml  every mistake in a profile, with its line; exit code 2
 
-A profile is a TOML file with zero-based wire addresses; docs/adding-a-meter.md explains it. A
-register is "2 sources" where two independent sources agree on it, else "1 source". A note of
-`check` is a question and no mistake: with notes alone the exit code is 0.
+A profile is a TOML file with zero-based wire addresses; docs/adding-a-meter.md explains it. FC is
+the function code of a register: 3 holding, 4 input. It has 2 sources where two independent ones
+agree on it, else 1. A note of `check` is a question and no mistake: with notes alone the exit code
+is 0.
 """
 
 import argparse
@@ -52,14 +53,8 @@ def _list(word: str, as_json: bool) -> int:
     if as_json:
         say_json(found)
         return 0
-    columns = ("maker", "model", "phases", "quantities", "by 2 sources", "profile")
-    table(
-        columns,
-        [
-            (b["maker"], b["model"], b["phases"], len(b["quantities"]), b["verified"].get("2 sources", 0), b["name"])
-            for b in sorted(found, key=lambda brief: (brief["maker"].lower(), brief["name"]))
-        ],
-    )
+    columns = ("profile", "meter", "phases", "values", "by 2 sources")
+    table(columns, [_line(brief) for brief in found])
     makers = len({brief["maker"] for brief in found})
     say(f"{counted(len(found), 'profile', 'profiles')} of {counted(makers, 'maker', 'makers')}")
     return 0
@@ -77,6 +72,11 @@ def _brief(profile: "MeterProfile") -> dict[str, Any]:
     }
 
 
+def _line(brief: dict[str, Any]) -> tuple[object, ...]:
+    meter, sourced = f"{brief['maker']} {brief['model']}", brief["verified"].get("2 sources", 0)
+    return brief["name"], meter, brief["phases"], len(brief["quantities"]), sourced
+
+
 def _show(name: str, as_json: bool) -> int:
     from dataclasses import asdict
 
@@ -88,11 +88,13 @@ def _show(name: str, as_json: bool) -> int:
         say_json(asdict(profile))
         return 0
     say(f"{profile.maker} {profile.model}, {counted(profile.phases, 'phase', 'phases')}, digest {profile.digest}")
-    for line in (*_limits(profile), *_setting(profile), *_identity(profile)):
+    for line in (*_limits(profile), *_setting(profile), *_identity(profile), *_absence(profile)):
         say(line)
     say()
-    columns = ("name", "function", "address", "type", "order", "scale", "tier", "verified", "with")
-    table(columns, [_row(register) for register in profile.registers])
+    columns = ("name", "FC", "address", "type", "order", "scale", "tier", "sources", "with")
+    rows = [_row(register) for register in profile.registers]
+    shown = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    table(columns[:shown], [row[:shown] for row in rows])
     say()
     for text in profile.left_out:
         say(f"left out: {text}")
@@ -103,12 +105,13 @@ def _show(name: str, as_json: bool) -> int:
 
 def _row(register: "Register") -> tuple[object, ...]:
     wire = (register.function, f"{register.address:#06x}", register.dtype, register.order, register.scale)
-    return register.name, *wire, str(register.tier), register.verified, _with(register)
+    return register.name, *wire, str(register.tier), int(register.verified[0]), _with(register)
 
 
 def _with(register: "Register") -> str:
-    """Give what else a value is made of, as one would write it."""
-    words = [f"x {name}" for name in register.multiply_by]
+    """Give what else a value is made of, as one would write it, or that it is but a part of others."""
+    words = ["(a parameter)"] if register.parameter else []
+    words += [f"x {name}" for name in register.multiply_by]
     words += [f"x 10^{register.exponent_from}"] if register.exponent_from else []
     words += [f"+ {name}" for name in register.plus] + [f"- {name}" for name in register.minus]
     return " ".join(words)
@@ -125,10 +128,10 @@ def _limits(profile: "MeterProfile") -> list[str]:
         lines.append(f"read alone: {', '.join(profile.single)}")
     if profile.forbidden:
         lines.append(f"never read: {', '.join(f'{first:#06x} to {last:#06x}' for first, last in profile.forbidden)}")
-    if profile.min_gap_ms or profile.min_timeout_ms:
-        lines.append(
-            f"silence before a request {profile.min_gap_ms:g} ms, time-out at least {profile.min_timeout_ms:g} ms"
-        )
+    if profile.min_gap_ms:
+        lines.append(f"silence before a request: {profile.min_gap_ms:g} ms")
+    if profile.min_timeout_ms:
+        lines.append(f"its replies may take {profile.min_timeout_ms:g} ms to begin")
     return lines
 
 
@@ -149,6 +152,11 @@ def _identity(profile: "MeterProfile") -> list[str]:
             f"SunSpec model {models}: an address counts from the first register of the model, wherever it begins"
         )
     return lines
+
+
+def _absence(profile: "MeterProfile") -> list[str]:
+    marks = {f"{pattern:#x} ({r.dtype})": None for r in profile.registers for pattern in r.absent}
+    return [f"not available is told by: {', '.join(marks)}"] if marks else []
 
 
 def _check(path: Path, as_json: bool) -> int:

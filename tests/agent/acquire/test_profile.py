@@ -67,10 +67,8 @@ def expected_tiers(quantity: str) -> tuple[Tier, ...]:
         return (Tier.SLOW,)
     if quantity.startswith(("serial_", "model_", "ct_", "vt_")):
         return (Tier.IDENTITY,)
-    rarer = quantity == "current_n_a" or quantity.startswith(
-        ("voltage_ll_", "voltage_l12", "voltage_l23", "voltage_l31")
-    )
-    return (Tier.FAST, Tier.SLOW) if rarer else (Tier.FAST,)
+    rarer = ("current_n_", "voltage_ll_", "voltage_l12_", "voltage_l23_", "voltage_l31_")
+    return (Tier.FAST, Tier.SLOW) if quantity.startswith(rarer) else (Tier.FAST,)
 
 
 @pytest.mark.parametrize("name", profile_names())

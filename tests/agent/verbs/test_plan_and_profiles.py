@@ -41,6 +41,7 @@ def test_the_plan_of_a_gateway_names_every_meter(capsys: pytest.CaptureFixture[s
         (["tcp://10.0.0.1"], "--profile is missing"),
         (["tcp://10.0.0.1", "--profile", "abb_b32"], 'did you mean "abb_b23"?'),
         (["tcp://10.0.0.1", "--profile", "abb_b23", "--unit", "300"], "--unit 300 is wrong"),
+        (["tcp://10.0.0.1", "--profile", "abb_b23", "--period", "inf"], "--period inf is wrong"),
         (["udp://10.0.0.1", "--profile", "abb_b23"], "udp"),
     ],
 )
@@ -71,8 +72,18 @@ def test_a_profile_shows_its_registers_and_sources(capsys: pytest.CaptureFixture
 
     out = capsys.readouterr().out
     assert code == 0
-    assert "active_power_w                      4  0x0028   i32   CDAB     0.1  fast      2 sources" in out
+    assert "active_power_w                4  0x0028   i32   CDAB     0.1  fast            2" in out
+    assert "not available is told by: 0x7fffffff (i32)" in out
     assert "source: volkszaehler/mbmd" in out
+
+
+def test_a_profile_shows_which_entries_are_but_parts_of_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """The kWh of a counter, with its Wh, which are not reported by themselves."""
+    main(["profiles", "show", "fronius_ts_65a_3"])
+
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if "i32" in line}
+    assert lines["active_energy_import_wh"].endswith("+ energy_import_wh_part")
+    assert lines["energy_import_wh_part"].endswith("(a parameter)")
 
 
 def test_a_profile_of_ones_own_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +116,7 @@ def test_a_word_finds_its_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     """By name, maker or model, in any case; none is wrong input."""
     assert main(["profiles", "list", "CARLO"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert all("carlo_gavazzi" in line for line in told[1:-1])
+    assert all(line.startswith("carlo_gavazzi") for line in told[1:-1])
     assert told[-1].endswith("profiles of 1 maker")
 
     assert main(["profiles", "list", "acme"]) == 2
