@@ -99,6 +99,7 @@ class _Program:
         "_scales",
         "_sums",
         "_swapped",
+        "_turned",
         "_unpack",
     )
 
@@ -115,6 +116,7 @@ class _Program:
         self._unpack = struct.Struct(">" + "".join(_CODES[register.dtype] for register in registers)).unpack
         self._names = tuple(register.name for register in registers)
         self._scales = tuple(register.scale for register in registers)
+        self._turned = tuple(register.name for register in registers if register.scale < 0)
         self._absent = tuple(map(_absent, registers)) if any(register.absent for register in registers) else ()
         limits = [_ANY if _refers(register) else _limits(register) for register in registers]
         self._low, self._high = zip(*limits, strict=True)
@@ -124,6 +126,8 @@ class _Program:
     def run(self, replies: Collection[Sequence[int]], parameters: Mapping[str, float]) -> Decoded:
         raws = self._raws(replies)
         values = dict(zip(self._names, map(mul, raws, self._scales), strict=True))
+        for name in self._turned:
+            values[name] += 0.0  # a counter that stands at 0 is not at -0.0
         if any(map(contains, self._absent, raws)):
             found = zip(self._names, self._absent, raws, strict=True)
             values |= {name: math.nan for name, absent, raw in found if raw in absent}

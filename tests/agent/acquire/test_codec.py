@@ -131,6 +131,14 @@ def test_without_its_ratio_a_value_is_unknown() -> None:
     assert decoded.out_of_range == ()
 
 
+def test_a_counter_that_counts_downwards_from_zero_begins_at_zero() -> None:
+    """ZIEHL counts what is exported below zero; the scale turns it, and minus zero is no reading."""
+    standing = reply("ziehl_efr4001ip", 3, 0x015C, "0000 0000").values["active_energy_export_wh"]
+    turned = reply("ziehl_efr4001ip", 3, 0x015C, "FFFE FFFF").values["active_energy_export_wh"]
+
+    assert (str(standing), turned) == ("0.0", 2.0)
+
+
 SUNSPEC_W = "FB2E 8000 0064 0000"  # -1234, not implemented, 100, 0
 
 
