@@ -13,6 +13,7 @@ _FLOAT_BITS = {"f32": 24, "f64": 53}  # bits of what counts exactly
 _SIGNED_UNITS = ("W", "var")
 _MANUAL_BASES = {3: 40_001, 4: 30_001}  # the first number of a manual, by function
 _MANUAL_NUMBERS = 9_999  # as many as five digits leave
+_NAMEPLATE = ("serial_number", "model_code", "ct_ratio", "vt_ratio", "ct_primary_a", "ct_secondary_a")
 _NUMBERS = ("serial_number", "model_code")  # exact up to 2^53, where a float64 ends to hold every whole number
 
 
@@ -57,8 +58,8 @@ def _register(register: Register, profile: MeterProfile) -> Iterator[Note]:
     quantity = QUANTITIES.get(register.name)
     if quantity is None or register.parameter:
         return
-    if quantity.counter and register.tier is Tier.FAST:
-        yield Note(path, 'a counter at every poll costs bus time for nothing: tier = "slow"')
+    if note := _wrong_tier(register, quantity.counter):
+        yield Note(path, note)
     if quantity.counter and (note := _small_counter(register, quantity.unit)):
         yield Note(path, note)
     if quantity.unit in _SIGNED_UNITS and register.dtype[0] == "u" and not register.minus:
@@ -73,6 +74,16 @@ def _register(register: Register, profile: MeterProfile) -> Iterator[Note]:
         )
     if profile.phases == 1 and ("_l2" in register.name or "_l3" in register.name):
         yield Note(path, "of a second or third phase, and [meter] phases is 1")
+
+
+def _wrong_tier(register: Register, is_counter: bool) -> str:
+    """Ask where a value is read more often than it changes, or hardly ever."""
+    if register.name in _NAMEPLATE:
+        return "" if register.tier is Tier.IDENTITY else 'it changes with the meter only: tier = "identity"'
+    if register.tier is Tier.IDENTITY:
+        return 'read once an hour, as what stands on the nameplate: does tier = "identity" belong here?'
+    late = is_counter and register.tier is Tier.FAST
+    return 'a counter at every poll costs bus time for nothing: tier = "slow"' if late else ""
 
 
 def _small_counter(register: Register, unit: str) -> str:

@@ -53,6 +53,14 @@ def test_a_usual_profile_raises_no_question(tmp_path: Path) -> None:
             "16: registers.active_energy_import_wh: a counter at every poll costs bus time for nothing",
         ),
         (
+            POWER + "serial_number = { address = 2 }",
+            '16: registers.serial_number: it changes with the meter only: tier = "identity"',
+        ),
+        (
+            POWER + 'voltage_l1_v = { address = 2, tier = "identity" }',
+            "16: registers.voltage_l1_v: read once an hour, as what stands on the nameplate: does",
+        ),
+        (
             'active_power_w = { address = 0, dtype = "u32" }',
             "15: registers.active_power_w.dtype: unsigned, so it cannot fall below zero at export: does the manual",
         ),
