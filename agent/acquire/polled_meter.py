@@ -170,13 +170,13 @@ class PolledMeter:
         return BACKOFF if any(map(self._is_cold, self._cold)) else BusReason.EXCEPTION.value
 
     async def _knock(self) -> bool:
-        """Ask one thing, another one each time, since a meter may be deaf to some; tell whether it is there."""
+        """Ask what it answered before, else one thing after the other: it may be deaf to some. Tell if it is there."""
         if self._locator is not None and self._locator.base is None:
             await self._locator.step(self._visit)
         else:
             knocks = self._learner.knocks()
             await self._visit.ask(knocks[self._knocks % len(knocks)])
-            self._knocks += 1
+            self._knocks += not self._visit.heard
         return self._visit.heard
 
     async def _ask_all(self, requests: Requests) -> bool:

@@ -180,6 +180,17 @@ async def test_shorter_limit_is_found_where_a_shorter_read_is_answered(how: str)
     assert counts[-1] == 3
 
 
+async def test_meter_that_is_deaf_to_every_block_is_read_within_minutes() -> None:
+    """Each block is longer than what it answers: only a short read tells that it is there, and that is found."""
+    addresses = (*range(6), *range(200, 206))
+    bus = Picky({(1, 3, address): 1 for address in addresses}, holes=set(), limit=4, how="silence")
+
+    lessons, counts = await lessons_of(bus, plan_of(spread(*addresses)), 120)
+
+    assert [lesson.max_registers for lesson in lessons] == [4]
+    assert counts[-1] == 4
+
+
 async def test_meter_that_dies_in_a_search_teaches_nothing() -> None:
     """A silence of the whole meter says nothing about a block."""
     bus = Picky({(1, 3, address): 1 for address in (0, 2, 4, 6)}, holes={(3, 3)})
