@@ -17,6 +17,7 @@ from agent.records import Notice
 REGISTERS = ("active_energy_import_wh", "active_energy_export_wh")
 _AT_MOST = 1.5  # times the peak may flow between two readings: polls may have missed a higher one
 _LEAP = 10.0  # times the peak is no load
+_UNUSUAL = 3.0  # times the largest step so far: coarse registers leap all the time
 _LEAP_WH = 1000.0  # in excess: short bursts between two polls
 _SHAKEN = 0.5  # of the reading: kWh and Wh in registers of their own, read one after the other, may be 1 kWh off
 _LEAP_S = 3700.0  # readings further apart were separated by an outage, of which nothing is known
@@ -52,11 +53,12 @@ class Counter:
         shape = (len(meters), len(REGISTERS))
         self._resolution = Resolution(shape)
         self._last: dict[str, Floats] = {"wh": np.full(shape, np.nan), "time_s": np.full(shape, np.nan)}
+        self._most: dict[str, Floats] = {"most_wh": np.zeros(shape)}  # of the steps that were right
 
     @property
     def kept(self) -> dict[str, Floats]:
         """The arrays that outlive a restart."""
-        return self._last | self._resolution.kept
+        return self._last | self._most | self._resolution.kept
 
     def take(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
         """Give the readings, and what is to be told of them; of an ``exchanged`` meter that has been told."""
@@ -69,7 +71,7 @@ class Counter:
         self._resolution.forget(np.repeat(exchanged[:, None], len(REGISTERS), axis=1))
         self._resolution.learn(view, step, paired)
         resolution = self._resolution.step_wh(energy)
-        suspects = _suspects(view, step, before, before_s, resolution)
+        suspects = self._suspects(view, step, before, before_s, resolution)
         broken = suspects.any(axis=-1) | exchanged[:, None]
         notices = []
         for row, register in np.argwhere(suspects.any(axis=-1) & ~exchanged[:, None]).tolist():
@@ -95,17 +97,20 @@ class Counter:
         self._last["time_s"] = np.take_along_axis(times_s, latest[..., -1:], -1)[..., 0]
         return np.take_along_axis(readings, latest[..., :-1], -1), np.take_along_axis(times_s, latest[..., :-1], -1)
 
-
-def _suspects(view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, resolution_wh: Floats) -> Flags:
-    """Give the ticks at which a register fell, or grew by more than any load gives."""
-    window = view.window
-    waited_s = window.start_s + window.period_s * np.arange(step_wh.shape[-1]) - before_s
-    finest = np.nan_to_num(resolution_wh)[..., None]
-    shaken = (step_wh > -1000 * finest - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
-    fell = (step_wh < -2 * finest) & ~shaken
-    load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
-    leapt = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (waited_s <= _LEAP_S)
-    return fell | leapt
+    def _suspects(self, view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, finest_wh: Floats) -> Flags:
+        """Give the ticks at which a register fell, or grew by more than any load gives; learn from the other ones."""
+        window = view.window
+        waited_s = window.start_s + window.period_s * np.arange(step_wh.shape[-1]) - before_s
+        finest = np.nan_to_num(finest_wh)[..., None]
+        shaken = (step_wh > -1000 * finest - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
+        fell = (step_wh < -2 * finest) & ~shaken
+        load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
+        most_wh = self._most["most_wh"]
+        beyond = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (step_wh > _UNUSUAL * most_wh[..., None])
+        leapt = beyond & (waited_s <= _LEAP_S)
+        right = ~leapt & (waited_s <= _LEAP_S)
+        self._most["most_wh"] = np.maximum(most_wh, np.max(step_wh, axis=-1, where=right, initial=0.0))
+        return fell | leapt
 
 
 def _step(view: View, energy: Floats, before: Floats, before_s: Floats, place: tuple[int, int, int]) -> _Step:

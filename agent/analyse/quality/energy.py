@@ -31,6 +31,8 @@ _COVERED = 0.95  # of the polls; a power that is not known cannot be added up
 _UNKNOWN_WH = 10_000.0  # resolution of a register that never moved: coarse ones behind large transformers have it
 _CLASS = 0.02  # class 1 for energy and for power: reliability.md, Q3
 _NO_LOAD = 0.001  # of the largest load: errors of a class 1 meter below a twentieth of its nominal current
+_YOUNG_S = 86_400.0  # as long, the load's peaks are not known yet
+_YOUNG = 0.25  # of the energy: what they may bring that no poll has seen
 _REFRESH_S = 10.0  # a meter may show power or energy of so long ago
 _TELLING = 0.5  # of the interval's energy: a tolerance above proves nothing
 _RATIOS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 40, 50, 60, 80, 100, 120, 160, 200, 1000)
@@ -106,9 +108,10 @@ class Energy:
         idle_wh = _NO_LOAD * view.largest_w[:, None] * ended.spent_s / 3600
         class_wh = _CLASS * np.abs(ended.advanced_wh)
         missed_wh = _MISSED * view.peak_w[:, None] * view.window.period_s / 3600
+        young_wh = np.where(view.known_s < _YOUNG_S, _YOUNG, 0.0)[:, None] * np.abs(ended.added_wh)
         rounded_wh = view.step_w[:, None] * ended.spent_s / 3600
         tolerance: Floats = (
-            2 * ended.step_wh + class_wh + idle_wh + rounded_wh + np.hypot(sampled_wh, missed_wh) + late_wh
+            2 * ended.step_wh + class_wh + idle_wh + rounded_wh + np.hypot(sampled_wh, missed_wh) + late_wh + young_wh
         )
         return tolerance
 

@@ -113,6 +113,7 @@ class Inspector:
             largest_w=self._power.kept["largest_w"],
             peak_w=self._power.kept["peak_w"],
             step_w=self._power.step_w,
+            known_s=self._power.kept["known_s"],
             power_w=mean(window.values["active_power_w"]),
             voltage_v=phases(window, "voltage", "v"),
             current_a=np.abs(phases(window, "current", "a")),

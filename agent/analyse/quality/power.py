@@ -20,7 +20,7 @@ class Power:
     """What is usual; ``kept`` outlives restarts. What was seen in doubt does not count once the doubt is over."""
 
     def __init__(self, meters: Sequence[str]) -> None:
-        names = ("largest_w", "peak_w", "units", "doubted")
+        names = ("largest_w", "peak_w", "units", "doubted", "known_s")
         self.kept: dict[str, Floats] = {name: np.zeros(len(meters)) for name in names}
 
     def take(self, window: Window, good: Flags) -> None:
@@ -34,6 +34,7 @@ class Power:
         peak_w = np.maximum(np.where(trusted, fading * self.kept["peak_w"], 0.0), highest_w)
         units = np.gcd.reduce(np.rint(np.nan_to_num(magnitude) / _UNIT_W).astype(np.int64), axis=-1)
         self.kept["units"] = np.gcd(units, self.kept["units"].astype(np.int64)).astype(float)
+        self.kept["known_s"] = self.kept["known_s"] + np.where(good, window.window_s, 0)
         self.kept["largest_w"] = largest_w
         self.kept["peak_w"] = np.minimum(peak_w, _HIGHEST_PEAK * largest_w)
 

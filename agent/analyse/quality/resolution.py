@@ -18,7 +18,7 @@ class Resolution:
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.kept: dict[str, Floats] = {"units": np.zeros(shape), "least_wh": np.zeros(shape)}
+        self.kept: dict[str, Floats] = {name: np.zeros(shape) for name in ("units", "least_wh", "rested")}
 
     def learn(self, view: View, step_wh: Floats, paired: Flags) -> None:
         """Take the steps (meters, 2, ticks) of a window at the ticks where two readings are known."""
@@ -26,9 +26,11 @@ class Resolution:
         divisor = np.gcd.reduce(units, axis=-1)
         self.kept["units"] = np.gcd(divisor, self.kept["units"].astype(np.int64)).astype(float)
         flows = view.loaded[:, None] & (np.stack([view.power_w, -view.power_w], axis=1) > 0)
-        moves, rests = (step_wh > 0).any(axis=-1), (paired & (step_wh == 0)).any(axis=-1)
-        least_wh = np.where(rests, np.min(step_wh, axis=-1, where=step_wh > 0, initial=np.inf), 0.0)
+        moves, rests = (step_wh > 0).any(axis=-1), (paired & (step_wh == 0)).any(axis=-1) & flows
+        rested = rests | (self.kept["rested"] > 0)
+        least_wh = np.where(rested, np.min(step_wh, axis=-1, where=step_wh > 0, initial=np.inf), 0.0)
         self.kept["least_wh"] = np.where(moves & flows, least_wh, self.kept["least_wh"])
+        self.kept["rested"] = np.where(moves, rests, rested).astype(float)
 
     def forget(self, which: Flags) -> None:
         """Begin anew: another meter may be in place."""

@@ -23,6 +23,7 @@ class View:
     largest_w: Floats  # (meters,) largest mean power of any window up to this one
     peak_w: Floats  # (meters,) largest of its samples that is remembered
     step_w: Floats  # (meters,) resolution of the active power
+    known_s: Floats  # (meters,) for how long the meter has been measured well
     power_w: Floats  # (meters,) mean of this one
     voltage_v: Floats
     current_a: Floats  # magnitudes: some meters sign their currents

@@ -29,9 +29,9 @@ def test_a_ct_ratio_that_only_the_energy_has_is_named_and_cleared() -> None:
 
 def test_a_scale_that_is_no_transformers_is_told_as_such() -> None:
     """Somebody scales the power by 1.3 on the way."""
-    told = inspected({"office": scaled(metered(load(40)), 1 / 1.3, 10, 40)})
+    told = inspected({"office": scaled(metered(load(DAY + 40)), 1 / 1.3, DAY + 10, DAY + 40)})
 
-    assert told.checks() == [(18, "energy", "raised")]
+    assert told.checks() == [(DAY + 18, "energy", "raised")]
     assert "or scaled on the way" in told.texts[0]
 
 
