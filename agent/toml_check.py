@@ -74,7 +74,7 @@ class Check:
     ) -> dict[str, Any]:
         """Check one table: unknown keys, missing keys, wrong values."""
         if not isinstance(values, Mapping):
-            self.complain(path, f"{shown(values)} is no table")
+            self.complain(path, f"{shown(values)} is wrong, expected a table, such as {{ key = value }}")
             return {field.name: _default(field) for field in fields}
         known = [field.name for field in fields] + list(also)
         for key in values:

@@ -146,7 +146,7 @@ def test_defaults_that_are_no_table_are_told_once(tmp_path: Path) -> None:
 
     found = complaints(tmp_path, "defaults = 3\n" + GOOD.replace(table, ""))
 
-    assert "defaults: 3 is no table" in found
+    assert "defaults: 3 is wrong, expected a table, such as { key = value }" in found
     assert not [text for text in found if text.startswith("defaults.")]
 
 
