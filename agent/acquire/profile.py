@@ -113,5 +113,5 @@ def _identity(check: Check, entries: Sequence[dict[str, Any]]) -> dict[str, tupl
 
 
 def _register(entry: dict[str, Any]) -> Register:
-    own = {key: value for key, value in entry.items() if key not in ("table", "count", "note", "tier")}
+    own = {key: value for key, value in entry.items() if key not in ("table", "count", "tier")}
     return Register(**own, tier=Tier(entry["tier"]), parameter=entry["table"] == "parameters")

@@ -119,5 +119,4 @@ OWN = (
     Field("exponent_from", _NAME, default=""),
     Field("plus", list_of(_NAME), default=()),
     Field("minus", list_of(_NAME), default=()),
-    Field("note", text, default=""),
 )
