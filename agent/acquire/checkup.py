@@ -127,7 +127,7 @@ async def _map_findings(
     """Look whether the profile fits; where it does not, find what would."""
     asker = Asker(bus, patient.unit, line, gentle_gap_s(patient.url))
     denied = list(identity_findings(patient.profile, values))
-    if not denied and not _is_doubtful(readouts, values):
+    if not denied and (_says_nothing(readouts) or not _is_doubtful(readouts, values)):
         return []
     fitting = [] if denied else await _fitting(asker, patient.profile)
     if fitting:
@@ -141,6 +141,12 @@ async def _map_findings(
     names = " or ".join(f'"{profile.name}"' for profile in model.profiles[:3])
     step = f"write profile = {names}, which fits ({model.why})"
     return [replace(finding, code="wrong_profile", next_step=step) for finding in found]
+
+
+def _says_nothing(readouts: Sequence[Readout]) -> bool:
+    """Tell whether every request failed for another reason than that a register is not there."""
+    errors = [error for readout in readouts for error in readout.failures]
+    return len(errors) == sum(readout.requests for readout in readouts) and not any(e.code in REFUSALS for e in errors)
 
 
 def _mains(readouts: Sequence[Readout], values: Values) -> Mains:

@@ -55,12 +55,13 @@ def silent(checkups: Sequence[Checkup]) -> Iterator[tuple[Checkup, Finding]]:
 
 
 def _with_holder(finding: Finding, url: str) -> Finding:
-    """Name the program that has the port, where there is one."""
+    """Name the programs that have the port, where there are any."""
     address = parse_url(url)
     found = holders(Path(address.path)) if isinstance(address, SerialAddress) else []
     if not found:
         return finding
-    return replace(finding, cause=f"the port is held by {found[0]}", next_step="stop it, and read again")
+    named = " and ".join(map(str, found))
+    return replace(finding, cause=f"the port is held by {named}", next_step="stop that, and read again")
 
 
 async def other_setting(patient: Patient, known: Sequence[MeterProfile]) -> SerialAddress | None:

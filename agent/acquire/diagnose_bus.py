@@ -10,6 +10,7 @@ from agent.acquire.diagnose import DOWN, Finding, Severity, Values, shown
 from agent.errors import BusDownError, BusError, BusReason
 
 _NOISY = 0.02  # of the requests: a sound line loses fewer than one in a thousand
+_SAID_OTHERWISE = (1, 2, 3, 10, 11)  # exceptions of a register that is not there, and of a gateway
 _COLLIDING = 0.2  # of the requests damaged: more than noise does
 _FULL = 0.8  # of the bus's time: beyond, retries and a dead meter delay the others
 _SLOW_S = 0.5  # response: what the slowest meters' documents allow
@@ -21,6 +22,7 @@ _LINE_CHECKS = (
     "check that the meter has power, A and B (swap them: it harms nothing), the termination of 120 ohm at both ends, "
     "unit id, baud and parity in the meter's menu; `flatwatt scan {path}` tries the settings"
 )
+_STRANGE = (BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_TRANSACTION)  # something came, no answer of it
 _DAMAGE = (BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION)
 
 
@@ -33,8 +35,10 @@ def silence_finding(
         return _down(error, address)
     if error.code in (10, 11):
         return _gateway(error)
-    if any(failure.reason is BusReason.GARBAGE for failure in failures):
+    if any(failure.reason in _STRANGE for failure in failures):
         return _garbage(error, address)
+    if error.reason is BusReason.DISCONNECTED and isinstance(address, TcpAddress):
+        return _hung_up(error)
     causes = {
         True: "this meter is off, has another unit id, or its own tap of the line is open; other meters here answer",
         False: "nothing on this bus answers: the cable, or the settings of the whole line",
@@ -53,13 +57,23 @@ def silence_finding(
 def _garbage(error: BusError, address: TcpAddress | SerialAddress) -> Finding:
     serial = isinstance(address, SerialAddress)
     line = "another baud rate or parity, two meters with this unit id, another master, or a bad line"
-    network = "no Modbus TCP behind this port, or a gateway that passes RTU frames on (rtu+tcp://)"
+    network = "no Modbus TCP behind this port, a gateway that passes RTU frames on (rtu+tcp://), or a faulty device"
     return Finding(
         severity=Severity.FAULT,
         code="garbage",
         seen=str(error),
         cause=line if serial else network,
-        next_step=_line_checks(address) if serial else "check the port and the scheme of the URL",
+        next_step=_line_checks(address) if serial else "check port, scheme of the URL and unit id",
+    )
+
+
+def _hung_up(error: BusError) -> Finding:
+    return Finding(
+        severity=Severity.FAULT,
+        code="silent",
+        seen=str(error),
+        cause="the host takes the connection and ends it: it serves too many already, or has no such unit id",
+        next_step="stop other programs that ask it (some devices serve one at a time), check port and unit id",
     )
 
 
@@ -113,6 +127,9 @@ def noise_findings(failures: Sequence[BusError], requests: int, readings: Sequen
     for code in (10, 11):
         if hits := [error for error in failures if error.code == code]:
             yield _gateway(hits[0])
+    unready = [error for error in failures if error.code is not None and error.code not in _SAID_OTHERWISE]
+    if len(unready) > max(1, _NOISY * requests):
+        yield _not_ready(unready, requests)
 
 
 def _lost(reasons: Counter[BusReason], requests: int) -> Finding:
@@ -128,6 +145,16 @@ def _lost(reasons: Counter[BusReason], requests: int) -> Finding:
         next_step="copy the profile and set a longer min_gap_ms, such as 100 (docs/adding-a-meter.md)"
         if hasty
         else "terminate both ends with 120 ohm, connect the ground wire, or lower the baud rate",
+    )
+
+
+def _not_ready(errors: Sequence[BusError], requests: int) -> Finding:
+    return Finding(
+        severity=Severity.FAULT if len(errors) == requests else Severity.WARNING,
+        code="not_ready",
+        seen=f"{len(errors)} of {requests} requests: {errors[-1]}",
+        cause="the meter is there and cannot serve: busy with another master, starting, or faulty",
+        next_step="stop other programs that ask it, look at its display, take it off its supply for a minute",
     )
 
 

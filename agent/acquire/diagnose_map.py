@@ -6,6 +6,7 @@ frequency are those of the mains is told.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from agent.records import MeterProfile, Register
 _COMPARABLE = ("voltage", "frequency", "current", "active_power", "apparent_power", "power_factor")
 MAINS = ("frequency_hz", *PHASE_VOLTAGES, "voltage_l12_v")
 _DECADES = (-3, -2, -1, 1, 2, 3)  # powers of ten by which maps are wrong: kW for W, 0.1 V for V
+_SCALED = ("active_power", "apparent_power")
 _DECADE_MARGIN = 0.08  # of log10: a factor of 1.2, class errors and harmonics included
 _SECONDARY_A = 5.0  # the larger of the usual secondary ratings: a primary no larger is not set, or not used
 _OVERLOAD = 1.2  # what a current transformer carries for long (IEC 61869-2)
@@ -50,9 +52,9 @@ def variants(profile: MeterProfile) -> Iterator[Variant]:
     for text, swap in (("words", _swap_words), ("bytes", _swap_bytes), ("words and bytes", _swap_both)):
         changed = [_reordered(register, swap) for register in profile.registers]
         if any(new.order != old.order for new, old in zip(changed, profile.registers, strict=True)):
-            longest = max(changed, key=lambda register: register.count)
+            ((order, _),) = Counter(register.order for register in changed if register.count > 1).most_common(1)
             changed_profile = replace(profile, registers=tuple(changed))
-            yield Variant("word_order", f'with swapped {text}, order = "{longest.order}"', changed_profile)
+            yield Variant("word_order", f'with swapped {text}, order = "{order}"', changed_profile)
     for step in (-1, 1):
         moved = [replace(register, address=register.address + step) for register in profile.registers]
         inside = (register for register in moved if 0 <= register.address <= 0x10000 - register.count)
@@ -89,8 +91,8 @@ def instantaneous_part(profile: MeterProfile) -> MeterProfile:
 
 def map_finding(profile: MeterProfile, values: Values, fitting: Sequence[Variant]) -> Finding:
     """Tell of values that are not those of mains, and which variants of the profile, best first, make them so."""
-    named = [name for name in MAINS if name in values]
-    seen = ", ".join(f"{name} {shown(values[name])}" for name in named[:3]) or "no voltage and no frequency"
+    named = [name for name in MAINS if not math.isnan(values.get(name, math.nan))]
+    seen = ", ".join(f"{name} {shown(values[name])}" for name in named[:3]) or "no possible voltage or frequency"
     if not fitting:
         return Finding(
             severity=Severity.FAULT,
@@ -134,7 +136,7 @@ def identity_findings(profile: MeterProfile, values: Values) -> Iterator[Finding
 def scale_findings(values: Values) -> list[Finding]:
     """Tell powers that are 10, 100 or 1000 times off from U times I, and other values that contradict each other."""
     found = contradictions(values)
-    decades = [item for item in found if _decade(item.ratio) and " x " in item.others]
+    decades = [item for item in found if _decade(item.ratio) and item.name.startswith(_SCALED)]
     if decades:
         return [_scale_finding(values, decades)]
     return [_contradiction(found)] if found else []
@@ -146,7 +148,7 @@ def _scale_finding(values: Values, wrong: Sequence[Contradiction]) -> Finding:
     if volts:
         cause = f"the scale of the voltages is wrong ({volts[0]} is {shown(values[volts[0]])})"
     else:
-        cause = "the scale of power or current is wrong, or the meter sends secondary values of one of them"
+        cause = "the scale of one of them is wrong, or the meter sends secondary values of one of them"
     return Finding(
         severity=Severity.FAULT,
         code="scale",

@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "url", nargs="?", metavar="URL", help="the bus of one meter: tcp://HOST[:PORT], rtu:///dev/tty…"
     )
     parser.add_argument("-c", "--config", type=Path, help="every meter of this gateway, instead of a URL")
-    parser.add_argument("--unit", type=int, default=1, help="the meter's unit id, 0 to 255, with a URL")
+    parser.add_argument("--unit", type=int, default=1, help="the meter's unit id, with a URL")
     parser.add_argument("--profile", help="the meter's profile or the path of one, with a URL")
     parser.add_argument("--timeout", type=float, default=1.0, metavar="S", help="seconds a reply may take, with a URL")
     parser.add_argument("--readings", type=int, default=_READINGS, metavar="N", help="how often each meter is read")
@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from agent.acquire.bus_url import wrong_unit
     from agent.errors import InputError
 
     if (args.config is None) == (args.url is None):
         raise InputError("name either a bus (URL --unit N --profile NAME) or a configuration (-c gateway.toml)")
-    if not 0 <= args.unit <= 255:
-        raise InputError(f"--unit {args.unit} is wrong, expected 0 to 255")
+    if args.url and (expected := wrong_unit(args.url, args.unit)):
+        raise InputError(f"--unit {args.unit} is wrong, expected {expected} on {args.url}")
     if not 0 < args.timeout <= 60:
         raise InputError(f"--timeout {args.timeout:g} is wrong, expected seconds above 0, up to 60")
     if not 2 <= args.readings <= 1000:

@@ -72,7 +72,8 @@ def test_nothing_is_found_at_a_healthy_meter_of_any_profile(
         ("wiring", {"cts": ["l1", "l3", "l2"]}, "ct_swapped", "the current transformers of phases 2 and 3 are swapped"),
         ("wiring", {"cts": ["l2", "l1", "l3"]}, "ct_swapped", "the current transformers of phases 1 and 2 are swapped"),
         ("wiring", {"cts": ["l2", "l3", "l1"]}, "ct_swapped", "sit one phase on"),
-        ("scaled", {"quantities": CURRENTS, "factor": 0.01}, "scale", "the scale of power or current is wrong"),
+        ("scaled", {"quantities": CURRENTS, "factor": 0.01}, "scale", "the scale of one of them is wrong"),
+        ("scaled", {"quantities": ["active_power_w"], "factor": 1000}, "scale", "the scale of one of them is wrong"),
         ("scaled", {"quantities": VOLTAGES, "factor": 10}, "scale", "the scale of the voltages is wrong"),
         (
             "scaled",
@@ -83,6 +84,10 @@ def test_nothing_is_found_at_a_healthy_meter_of_any_profile(
         ("value", {"quantities": ["voltage_l3_v"], "value": 0}, "phase_without_voltage", "a blown fuse"),
         ("value", {"quantities": ["model_code"], "value": 102}, "wrong_profile", "another model than profile"),
         ("exception", {"code": 11}, "gateway", "the meter behind it does not answer"),
+        ("exception", {"code": 6}, "not_ready", "the meter is there and cannot serve"),
+        ("closed", {}, "silent", "the host takes the connection and ends it"),
+        ("wrong_unit", {"unit": 9}, "garbage", "or a faulty device"),
+        ("wrong_transaction", {}, "garbage", "or a faulty device"),
         ("silence", {}, "silent", "it has another unit id"),
     ],
 )

@@ -154,6 +154,8 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: pytest.Capt
         (["rtu:///dev/ttyUSB0", "--baud", "fast"], "--baud fast"),
         (["rtu:///dev/ttyUSB0", "--parity", "X"], "--parity X"),
         (["tcp://h", "--timeout", "0"], "--timeout 0"),
+        (["tcp://h", "-o", "/nowhere/gateway.toml"], "/nowhere is no folder in which you may write"),
+        (["tcp://h", "-o", "-", "--json"], "both write to standard output"),
         (["10.0.0.7"], "it names no scheme"),
     ],
 )
