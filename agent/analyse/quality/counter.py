@@ -33,6 +33,7 @@ class Readings:
     energy_wh: Floats
     flow_w: Floats
     resolution_wh: Floats  # NaN until they have moved
+    moved: Flags  # (meters, 2) which advanced
     broken: Flags  # (meters, 2) which cannot be compared with what was read before
 
 
@@ -79,7 +80,8 @@ class Counter:
             steps = _step(view, energy, before, before_s, place)
             notices += _judge(view, row, register, steps, float(np.nan_to_num(resolution[row, register])))
         self._resolution.forget(broken)
-        return Readings(energy, np.stack([power, -power], axis=1), resolution, broken), notices
+        moved = (step > 0).any(axis=-1)
+        return Readings(energy, np.stack([power, -power], axis=1), resolution, moved, broken), notices
 
     def _before(self, view: View, energy: Floats) -> tuple[Floats, Floats]:
         """Give the reading before each tick and its time, and keep the last ones for the next window."""

@@ -71,7 +71,7 @@ class Energy:
     def take(self, view: View, readings: Readings) -> Seen:
         """Give what the intervals that end with this window show, and begin new ones there."""
         self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
-        this_flow = flow(view, readings.flow_w)
+        this_flow = flow(view, readings.flow_w, readings.moved)
         self._flow = self._flow.joined(this_flow)
         end_wh, end_s, head_wh, rest_wh = _divided(view, readings)
         step_wh = np.where(np.isfinite(readings.resolution_wh), readings.resolution_wh, _UNKNOWN_WH)

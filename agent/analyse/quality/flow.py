@@ -67,14 +67,17 @@ def nothing(shape: tuple[int, int]) -> Flow:
     return Flow(unknown, unknown, zero, zero, zero, zero)
 
 
-def flow(view: View, flow_w: Floats) -> Flow:
-    """Give the flow of a window whose powers are ``flow_w`` (meters, 2, ticks)."""
+def flow(view: View, flow_w: Floats, moved: Flags) -> Flow:
+    """Give the flow of a window whose powers are ``flow_w`` (meters, 2, ticks); ``moved`` are the registers that did.
+
+    Where the other register moves too, phases flow in different directions, or the sign changed between polls.
+    """
     phase_low_w = np.fmin.reduce(view.phase_power_w, axis=(1, 2))
     phase_high_w = np.fmax.reduce(view.phase_power_w, axis=(1, 2))
     mixed = (phase_low_w < -LOW * view.largest_w) & (phase_high_w > LOW * view.largest_w)
     known = np.isfinite(flow_w)
     mean_w = np.nan_to_num(mean(flow_w))
     squares_w2 = np.where(known, (flow_w - mean_w[..., None]) ** 2, 0.0).sum(axis=-1)
-    low_w = np.where(mixed[:, None], -np.inf, np.fmin.reduce(flow_w, axis=-1))
+    low_w = np.where(mixed[:, None] | moved[:, ::-1], -np.inf, np.fmin.reduce(flow_w, axis=-1))
     ticks = np.full(mean_w.shape, float(flow_w.shape[-1]))
     return Flow(low_w, np.fmax.reduce(flow_w, axis=-1), mean_w, squares_w2, known.sum(axis=-1).astype(float), ticks)

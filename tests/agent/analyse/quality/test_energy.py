@@ -112,6 +112,16 @@ def test_registers_behind_odd_ratios_and_slow_ones_are_honest() -> None:
     assert inspected({"odd": odd, "slow": slow}).texts == []
 
 
+def test_a_meter_that_counts_each_phase_for_itself_is_honest() -> None:
+    """PV on one phase fills the export register while the total is drawn: import is more than the power adds up to."""
+    series = metered(load(2 * DAY))
+    flowed_wh = np.cumsum(np.full(2 * DAY * TICKS, 100.0))
+    series |= {IMPORT: series[IMPORT] + flowed_wh, "active_energy_export_wh": 1e6 + flowed_wh}
+    told = {name: series[name] for name in ("active_power_w", IMPORT, "active_energy_export_wh")}
+
+    assert inspected({"office": told}).texts == []
+
+
 def test_a_coarser_meter_in_the_place_of_a_fine_one_is_honest() -> None:
     """What was learned of the old one's register does not hold for the new one."""
     series = metered(4800 + load(4 * DAY, 100.0) - 100)
