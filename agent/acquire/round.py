@@ -62,10 +62,13 @@ class Rounds:
             down_now = self._backoff.since_s == self._tick_s
             self._skip(meter, BusReason.DISCONNECTED.value if down_now else BACKOFF)
             return False
+        began_s = self._now_s()
         await meter.begin(self._bus, self._tick_s, self._spare_s)
+        ended_s = self._now_s()
         self._note_bus(meter)
-        if not meter.over:
-            ended_s = self._now_s()
+        if meter.over:
+            self._silence_s[meter.id] = ended_s - began_s
+        else:
             meter.tally.missed += ended_s > self._deadline_s
             self.periods.add(meter.id, ended_s)
             if meter.jobs():
@@ -96,10 +99,8 @@ class Rounds:
         if meter.backoff.waits(self._tick_s) or self._bus.rest_s(meter.unit) > spare_s or no_room:
             self._skip(meter, BACKOFF)
             return False
-        began_s = self._now_s()
         if await self._begin(meter):
             await self._do_jobs([meter])
-        self._silence_s[meter.id] = self._now_s() - began_s
         return True
 
     def _skip(self, meter: PolledMeter, status: str) -> None:

@@ -1,8 +1,12 @@
 """No meter suffers from another: ten meters on a line of 9600 baud, in virtual time that is true to the wire."""
 
+import asyncio
+
 import pytest
 
-from bench.fairness import END_S, KINDS, LONGEST_STEP_S, PERIOD_S, measure
+from agent.acquire.fake_bus import FakeBus
+from bench.fairness import END_S, KINDS, LONGEST_STEP_S, PERIOD_S, measure, virtually
+from tests.agent.acquire.metered import POWER, START_S, holding, meter, poller_of, register
 
 
 @pytest.mark.parametrize("troubled", [1, 2, 3])
@@ -40,3 +44,25 @@ def test_meter_that_recovers_on_an_overloaded_bus_is_back(period_s: float) -> No
     result = measure("slow", 2, period_s=period_s)
 
     assert result.back_after_s <= LONGEST_STEP_S + 2 * PERIOD_S
+
+
+def test_silent_meters_are_asked_on_different_ticks_where_one_has_no_room_for_all() -> None:
+    """Three meters that died together are not asked together: their time-outs would add up."""
+    bus = FakeBus(holding(1, 2), delay_s=0.1, timeout_s=0.4)
+    plans = [meter(f"m{unit}", unit, [register(POWER)]) for unit in range(1, 6)]
+
+    async def poll() -> tuple[list[int], list[int]]:
+        poller, loop = poller_of((bus, plans)), asyncio.get_running_loop()
+        asked, in_time = [], []
+        for tick in range(4, 60):  # the first round takes longer than a tick
+            await asyncio.sleep(tick - loop.time())
+            before = len(bus.requests)
+            samples = await poller.poll(START_S + tick, 0.95)
+            asked.append(sum(request.unit > 2 for request in bus.requests[before:]))
+            in_time.append(sum(sample.status == "ok" and sample.time_s == START_S + tick for sample in samples))
+        return asked, in_time
+
+    asked, in_time = virtually(poll())
+
+    assert max(asked[2:]) == 1
+    assert set(in_time[2:]) == {2}
