@@ -1,6 +1,6 @@
 """The front door: ``flatwatt VERB``. The only place that prints errors and picks exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong input.
+Exit codes: 0 done, 1 failed, 2 wrong input. With --json the complaints about a wrong input are JSON too.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from agent import __version__
 from agent.errors import FlatwattError, InputError
+from agent.terminal import complaints, say_compact
 
 _DESCRIPTION = "How much of a facility's power goes into cryptocurrency mining, from the meters that are already there."
 
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return cast(Callable[[argparse.Namespace], int], args.run)(args)
     except InputError as error:
+        if getattr(args, "json", False):
+            say_compact(complaints(error))
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     except FlatwattError as error:

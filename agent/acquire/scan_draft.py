@@ -1,15 +1,18 @@
 """From what a scan found to a ``gateway.toml`` that passes `flatwatt check`."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from agent.acquire.bus_url import SerialAddress, TcpAddress, parse_url
 from agent.acquire.line import line_of
 from agent.acquire.load import BusLoad, meter_load
 from agent.acquire.scan import FoundMeter
 from agent.config import PollConfig
+from agent.errors import FlatwattError, InputError
 
 _PERIODS_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)  # they divide a minute, and so every window
 _ROOM = 0.7  # of the bus's time: the rest is for repeated requests and slow answers
@@ -36,6 +39,23 @@ slow_period_s = {slow_period_s:g}
 [mqtt]
 url = "mqtt://127.0.0.1:1883" # THE BROKER; mqtts:// for TLS
 """
+
+
+def check_output(path: Path) -> None:
+    """Refuse before half an hour of scanning what could not be written after it."""
+    if path.exists():
+        raise InputError(f"--output {path} exists already; name another file, or remove it")
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise InputError(f"--output {path}: {path.parent} is no folder in which you may write; name another")
+
+
+def save(path: Path, text: str) -> None:
+    """Write a new file; one that came into being meanwhile stays as it is."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise FlatwattError(f"{path} is not written: {error.strerror or error}") from None
 
 
 def draft(found: Sequence[FoundMeter], stable_paths: Mapping[str, str]) -> str:

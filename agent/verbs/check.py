@@ -22,16 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, and write the summary or, for a program, what is wrong."""
-    from agent.errors import InputError
-    from agent.terminal import complaints, say_json
+    from agent.terminal import say_json
 
-    try:
-        summary = _summary(args.config)
-    except InputError as error:
-        if not args.json:
-            raise
-        say_json(complaints(error))
-        return 2
+    summary = _summary(args.config)
     if args.json:
         say_json(summary)
     else:

@@ -251,4 +251,5 @@ def _row(checkup: "Checkup", found: int) -> tuple[object, ...]:
     patient = checkup.patient
     p99_ms = "-" if math.isnan(checkup.p99_s) else f"{1000 * checkup.p99_s:.0f}"
     power = shown(checkup.values.get(_POWER, math.nan))
-    return patient.id, patient.profile.name, patient.unit, power, p99_ms, found or "none"
+    nothing = "none" if checkup.answered else "-"  # its bus is down, which is told of its first meter
+    return patient.id, patient.profile.name, patient.unit, power, p99_ms, found or nothing

@@ -18,7 +18,6 @@ it: stop `flatwatt run` first. Exit code 1 when no meter was found.
 import argparse
 import asyncio
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,11 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Scan, and show what was found."""
     from agent.acquire.profile import find_profile, profile_names
+    from agent.acquire.scan_draft import check_output
     from agent.errors import InputError
 
     if args.timeout is not None and not 0 < args.timeout <= 60:
         raise InputError(f"--timeout {args.timeout:g} is wrong, expected seconds above 0, up to 60")
-    _check_output(args)
+    if args.output == "-" and args.json:
+        raise InputError("--json and --output - both write to standard output; name a file, or leave one out")
+    if args.output not in (None, "-"):
+        check_output(Path(args.output))
     profiles = [find_profile(name) for name in profile_names()]
     found: list[FoundMeter] = []
     scan = _Scan(args, profiles, found)
@@ -68,21 +71,6 @@ def run(args: argparse.Namespace) -> int:
         _tell("stopped; this was found so far")
     _show(args, sorted(found, key=lambda meter: (meter.url, meter.unit)))
     return 1 if interrupted or not found else 0
-
-
-def _check_output(args: argparse.Namespace) -> None:
-    """Refuse before half an hour of scanning what could not be written after it."""
-    from agent.errors import InputError
-
-    if args.output == "-" and args.json:
-        raise InputError("--json and --output - both write to standard output; name a file, or leave one out")
-    if args.output in (None, "-"):
-        return
-    if Path(args.output).exists():
-        raise InputError(f"--output {args.output} exists already; name another file, or remove it")
-    folder = Path(args.output).parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise InputError(f"--output {args.output}: {folder} is no folder in which you may write; name another")
 
 
 class _Scan:
@@ -229,7 +217,7 @@ def _tell(line: str) -> None:
 
 
 def _show(args: argparse.Namespace, found: "Sequence[FoundMeter]") -> None:
-    from agent.acquire.scan_draft import draft
+    from agent.acquire.scan_draft import draft, save
     from agent.terminal import say, say_json
 
     text = draft(found, _stable_paths(found))
@@ -241,19 +229,8 @@ def _show(args: argparse.Namespace, found: "Sequence[FoundMeter]") -> None:
     else:
         _write_table(found)
     if args.output and any(meter.profile for meter in found):
-        _save(args.output, text)
+        save(Path(args.output), text)
         _tell(f"{args.output} is written; complete its names, then `flatwatt check -c {args.output}`")
-
-
-def _save(path: str, text: str) -> None:
-    """Write a new file; one that came into being meanwhile stays as it is."""
-    from agent.errors import FlatwattError
-
-    try:
-        with Path(path).open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise FlatwattError(f"{path} is not written: {error.strerror or error}") from None
 
 
 def _stable_paths(found: "Sequence[FoundMeter]") -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_a_wrong_scenario_is_a_complaint(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_a_failure_in_one_line(tmp_path: Path) -> None:
     """Two simulators on one port: the second says so."""
-    with subprocess.Popen((*SIM, "demo", "--json"), cwd=tmp_path, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen((*SIM, "demo", "--speed", "1", "--json"), cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         taken = json.loads(process.stdout.readline())["buses"][0]["url"]
         (tmp_path / "second.toml").write_text(one_bus("eastron_sdm630", url=taken))

@@ -9,8 +9,9 @@ import pytest
 from agent.acquire.identify import Identification, Sure
 from agent.acquire.profile import find_profile
 from agent.acquire.scan import FoundMeter
-from agent.acquire.scan_draft import draft
+from agent.acquire.scan_draft import draft, save
 from agent.config import load_gateway
+from agent.errors import FlatwattError
 
 LINE, HOST = "rtu:///dev/ttyUSB0?baud=9600&parity=N&stopbits=1", "tcp://10.0.0.7:502"
 
@@ -57,6 +58,17 @@ def test_a_port_is_named_by_what_stays_the_same() -> None:
     (bus,) = tomllib.loads(draft([found(LINE, 1, "eastron_sdm630")], {"/dev/ttyUSB0": stable}))["bus"]
 
     assert bus["url"] == f"rtu://{stable}?baud=9600&parity=N&stopbits=1"
+
+
+def test_a_file_that_came_into_being_during_the_scan_is_not_overwritten(tmp_path: Path) -> None:
+    """A scan takes half an hour, and somebody may write it by hand meanwhile."""
+    path = tmp_path / "gateway.toml"
+    path.write_text("mine")
+
+    with pytest.raises(FlatwattError, match="is not written: File exists"):
+        save(path, "found")
+
+    assert path.read_text() == "mine"
 
 
 def test_other_candidates_and_unknown_units_stand_in_remarks() -> None:

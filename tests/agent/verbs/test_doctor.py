@@ -140,6 +140,15 @@ def test_a_profile_with_a_mistake_is_put_right(
     assert told in findings[0]["seen"]
 
 
+def test_wrong_input_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads what was found reads the complaints the same way."""
+    code = main(["doctor", "--json", "-c", str(tmp_path / "none.toml")])
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 2
+    assert (told["ok"], told["complaints"][0]["key"]) == (False, "file")
+
+
 @pytest.mark.parametrize("step", [-1, 1])
 def test_addresses_that_are_one_off_are_found(
     step: int, flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
