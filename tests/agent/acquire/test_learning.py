@@ -155,14 +155,19 @@ async def test_refused_hole_is_found_by_halves_and_forbidden_once() -> None:
 
 
 async def test_what_was_refused_is_read_as_soon_as_the_plan_knows_better() -> None:
-    """A serial number beyond a refused gap is known within seconds, not at the next full hour."""
-    registers = (register(POWER), register("model_code", address=18, tier=Tier.IDENTITY), register(SERIAL))
-    bus = Picky({(1, 3, 0): 1, (1, 3, 18): 5, (1, 3, 20): 42}, holes={(3, 19)})
+    """Of two blocks that are refused at first one is searched after the other, not at the next full hour."""
+    registers = (
+        register(POWER),
+        register(FREQUENCY, address=4, scale=0.01),
+        register("model_code", address=18, tier=Tier.IDENTITY),
+        register(SERIAL, address=22),
+    )
+    bus = Picky({(1, 3, address): 5000 for address in (0, 4, 18, 22)}, holes={(3, 2), (3, 20)})
     poller = poller_of((bus, [plan_of(registers)]))
 
-    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(10)]
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(20)]
 
-    assert [sample.values[SERIAL] for sample in samples if sample.values.get(SERIAL, math.nan) == 42.0] != []
+    assert [sample.values[SERIAL] for sample in samples if sample.values.get(SERIAL, math.nan) == 5000.0] != []
 
 
 async def test_register_that_a_unit_refuses_is_dropped_alone() -> None:
