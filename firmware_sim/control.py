@@ -11,7 +11,7 @@ import asyncio
 import tomllib
 from pathlib import Path
 
-from firmware_sim.errors import SimError
+from firmware_sim.errors import SimError, TakenError
 from firmware_sim.faults.making import told
 from firmware_sim.site import Site
 
@@ -53,13 +53,25 @@ class Control:
 
 
 async def open_control(site: Site, path: Path) -> Control:
-    """Listen at a path; raise SimError where that cannot be."""
+    """Listen at a path; raise SimError where that cannot be, or another simulator listens already."""
     present: set[_Talk] = set()
+    if await _is_taken(path):
+        raise TakenError(f"--control {path}: another simulator takes its orders there")
     try:
         server = await asyncio.get_running_loop().create_unix_server(lambda: _Talk(site, present), path)
     except OSError as error:
         raise SimError(f"--control {path}: cannot listen: {error.strerror or error}") from None
     return Control(path, server, present)
+
+
+async def _is_taken(path: Path) -> bool:
+    """Tell whether somebody listens; a socket that a killed simulator left behind may be replaced."""
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def obey(site: Site, line: str) -> str:

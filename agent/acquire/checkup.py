@@ -16,6 +16,7 @@ from agent.acquire.diagnose_map import (
     instantaneous_part,
     mains_part,
     map_finding,
+    power_findings,
     ratio_findings,
     scale_findings,
     variants,
@@ -184,6 +185,8 @@ def _value_findings(patient: Patient, readouts: Sequence[Readout], values: Value
     """Look at the values of a meter whose profile fits."""
     refused = sorted(name for name, error in readouts[-1].unread.items() if error.code in REFUSALS)
     yield from refusal_findings(refused, len(values))
+    if "active_power_w" in refused or "active_power_w" not in readouts[-1].unread:
+        yield from power_findings(patient.profile, readouts[-1].impossible, values)
     scale = scale_findings(values)
     yield from scale
     if not any(finding.code == "scale" for finding in scale):

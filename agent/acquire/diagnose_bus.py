@@ -23,6 +23,7 @@ _LINE_CHECKS = (
     "unit id, baud and parity in the meter's menu; `flatwatt scan {path}` tries the settings"
 )
 _STRANGE = (BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_TRANSACTION)  # something came, no answer of it
+_OWN_WAY = {BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION}  # one of the two, always: a way to answer of its own
 _DAMAGE = (BusReason.GARBAGE, BusReason.WRONG_UNIT, BusReason.WRONG_LENGTH, BusReason.WRONG_FUNCTION)
 
 
@@ -117,6 +118,8 @@ def noise_findings(failures: Sequence[BusError], requests: int, readings: Sequen
     damaged = sum(failure.reason in _DAMAGE for failure in failures)
     if sure := _two_serials(readings):
         yield _two_meters(sure, Severity.FAULT)
+    elif len(failures) == requests and {error.reason for error in failures} < _OWN_WAY:
+        yield _own_way(failures[-1], requests)
     elif damaged >= _COLLIDING * requests or _voltage_jumps(readings):
         yield _two_meters(f"{damaged} of {requests} answers damaged{_jump_words(readings)}", Severity.WARNING)
     else:
@@ -130,6 +133,16 @@ def noise_findings(failures: Sequence[BusError], requests: int, readings: Sequen
     unready = [error for error in failures if error.code is not None and error.code not in _SAID_OTHERWISE]
     if len(unready) > max(1, _NOISY * requests):
         yield _not_ready(unready, requests)
+
+
+def _own_way(error: BusError, requests: int) -> Finding:
+    return Finding(
+        severity=Severity.FAULT,
+        code="garbage",
+        seen=f"{requests} of {requests} requests: {error}",
+        cause="every answer has the same mistake, which no disturbance makes: the device or the gateway before it",
+        next_step="look for an update of its firmware; `flatwatt scan` tells whether another profile is read right",
+    )
 
 
 def _lost(reasons: Counter[BusReason], requests: int) -> Finding:

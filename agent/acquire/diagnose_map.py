@@ -7,7 +7,7 @@ frequency are those of the mains is told.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from agent.acquire.diagnose import Finding, Severity, Values, shown
@@ -131,6 +131,19 @@ def identity_findings(profile: MeterProfile, values: Values) -> Iterator[Finding
                 cause=f"this is another model than profile {profile.name} is for",
                 next_step="run `flatwatt scan` on this bus to find the model, and change profile in gateway.toml",
             )
+
+
+def power_findings(profile: MeterProfile, impossible: Set[str], values: Values) -> Iterator[Finding]:
+    """Tell a meter that does not give the one value that all is judged by."""
+    if math.isnan(values.get("active_power_w", math.nan)):
+        said = "outside what any facility has" if "active_power_w" in impossible else "not available, or refused"
+        yield Finding(
+            severity=Severity.FAULT,
+            code="no_power",
+            seen=f"active_power_w is {said}",
+            cause=f"the meter does not measure, it is set up otherwise, or profile {profile.name} does not fit it",
+            next_step="compare with the meter's display; `flatwatt read` shows every value",
+        )
 
 
 def scale_findings(values: Values) -> list[Finding]:

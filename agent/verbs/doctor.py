@@ -54,10 +54,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine, and write what was found."""
+    from agent.errors import FlatwattError, InputError
     from agent.terminal import say_json
 
     _check(args)
-    report = asyncio.run(_examine(args))
+    try:
+        report = asyncio.run(_examine(args))
+    except FlatwattError as error:
+        if args.json and not isinstance(error, InputError):
+            say_json({"ok": False, "complaints": [{"text": str(error)}]})
+        raise
     if args.json:
         say_json(report.as_json())
     else:

@@ -135,7 +135,7 @@ def test_a_paced_clock_begins_at_its_start() -> None:
 
 
 def test_faults_on_the_fly_by_a_socket(tmp_path: Path) -> None:
-    """One order a line, one answer a line; the socket is gone at the end."""
+    """One order a line, one answer a line; no other simulator takes the socket away, and it is gone at the end."""
     path = tmp_path / "orders"
     orders = [
         'office value quantities=["frequency_hz"] value=0',
@@ -147,7 +147,7 @@ def test_faults_on_the_fly_by_a_socket(tmp_path: Path) -> None:
         "office delay",
         "office",
     ]
-    command = (*SIM, "demo", "--control", str(path), "--json")
+    command = (*SIM, "demo", "--speed", "1", "--control", str(path), "--json")
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -157,6 +157,8 @@ def test_faults_on_the_fly_by_a_socket(tmp_path: Path) -> None:
             client.sendall("".join(order + "\n" for order in orders).encode())
             with client.makefile() as lines:
                 answers = [lines.readline().strip() for _ in orders]
+            (tmp_path / "second.toml").write_text(one_bus("eastron_sdm630"))
+            second = run("second.toml", "--speed", "1", "--control", str(path), cwd=tmp_path)
             process.send_signal(signal.SIGTERM)
             code = process.wait(10)
 
@@ -165,4 +167,5 @@ def test_faults_on_the_fly_by_a_socket(tmp_path: Path) -> None:
     assert answers[5].startswith("error: 'offce': no such meter or bus; there are main, office")
     assert answers[6] == "error: delay.delay_s: missing"
     assert answers[7].startswith("error: expected `METER-OR-BUS KIND")
+    assert (second.returncode, second.stderr) == (1, f"--control {path}: another simulator takes its orders there\n")
     assert (code, path.exists()) == (0, False)
