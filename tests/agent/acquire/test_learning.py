@@ -33,9 +33,7 @@ WEEK = 7 * 86_400
 class Picky(FakeBus):
     """A meter that refuses ``holes`` and reads of more than ``limit`` registers, in its own way (``how``)."""
 
-    def __init__(
-        self, words: dict[tuple[int, int, int], int], holes: set[tuple[int, int]], limit: int = 125, how: str = "3"
-    ) -> None:
+    def __init__(self, words: Words, holes: set[tuple[int, int]], limit: int = 125, how: str = "3") -> None:
         super().__init__(words)
         self.holes, self.limit, self.how = holes, limit, how
 
