@@ -163,8 +163,10 @@ class _Scan:
             await line.close()
         if len(line.refused) == len({step.url for step in steps}) or any(url in line.refused for url, _ in present):
             _tell(f"{target}: {next(iter(line.refused.values()))}")
-        for url, unit in sorted(line.garbled - set(present)):
-            _tell(f"unit {unit} at {url}: damaged answers: two meters with this unit id, or a wrong setting?")
+        urls = {url for url, _ in present}  # once the setting is known, damage in the others is no news
+        for url, unit in sorted(line.garbled):
+            if not urls or url in urls:
+                _tell(f"unit {unit} at {url}: damaged answers: two meters with this unit id, or a wrong setting?")
 
 
 class _Line:

@@ -136,6 +136,21 @@ def test_hosts_that_are_not_there_cost_no_line(flatwatt_meters: Simulate, capsys
     assert "refused" not in said.err
 
 
+def test_two_meters_with_one_unit_id_are_told(
+    flatwatt_meters: Simulate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One knows a register that the other refuses: somebody is there, and what comes is damaged."""
+    url = f"rtu://{tmp_path}/line?baud=115200"
+    flatwatt_meters(one_bus("eastron_sdm630", "abb_b23", url=url)).fault("m2", "readdressed", unit=1)
+
+    code = main(["scan", f"{url}&parity=N", "--units", "1", "--timeout", "0.1", "--json"])
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert [(meter["unit"], meter["profiles"]) for meter in json.loads(said.out)] == [(1, [])]
+    assert "damaged answers: two meters with this unit id" in said.err
+
+
 def test_an_existing_file_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It may hold names that somebody wrote; nothing is asked."""
     path = tmp_path / "gateway.toml"
