@@ -14,7 +14,7 @@ _SAID_OTHERWISE = (1, 2, 3, 10, 11)  # exceptions of a register that is not ther
 _COLLIDING = 0.2  # of the requests damaged: more than noise does
 _FULL = 0.8  # of the bus's time: beyond, retries and a dead meter delay the others
 _SLOW_S = 0.5  # response: what the slowest meters' documents allow
-_PERIODS_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)  # those that divide a minute
+USUAL_PERIODS_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)  # they divide a minute, and so every window
 _BAUDS = (9600, 19200, 38400, 57600, 115200)  # what meters offer
 _JUMP = 0.1  # of the voltage from one reading to the next: no grid does that for long
 
@@ -218,7 +218,7 @@ def load_findings(
     """Tell a bus that cannot carry its meters, with the period and the baud rate that would do."""
     if utilisation <= _FULL:
         return
-    period = next((p for p in _PERIODS_S if p > period_s and utilisation * period_s / p <= _FULL), None)
+    period = next((p for p in USUAL_PERIODS_S if p > period_s and utilisation * period_s / p <= _FULL), None)
     ways = [f"period_s = {period:g}"] if period else []
     if isinstance(address, SerialAddress):
         baud = next((b for b in _BAUDS if b > address.baud and utilisation * address.baud / b <= _FULL), None)

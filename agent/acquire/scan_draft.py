@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.acquire.bus_url import SerialAddress, TcpAddress, parse_url
+from agent.acquire.diagnose_bus import USUAL_PERIODS_S
 from agent.acquire.line import line_of
 from agent.acquire.load import BusLoad, meter_load
 from agent.acquire.scan import FoundMeter
 from agent.config import PollConfig
 from agent.errors import FlatwattError, InputError
 
-_PERIODS_S = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)  # they divide a minute, and so every window
 _ROOM = 0.7  # of the bus's time: the rest is for repeated requests and slow answers
 _LONGEST_ID = 24
 _MOST_OTHERS = 4  # candidates worth a line
@@ -80,7 +80,7 @@ def draft(found: Sequence[FoundMeter], stable_paths: Mapping[str, str]) -> str:
 def _poll(meters: Sequence[FoundMeter]) -> PollConfig:
     """Give the shortest usual period at which every bus has room."""
     loads = _loads(meters)
-    for period_s in _PERIODS_S:
+    for period_s in USUAL_PERIODS_S:
         poll = PollConfig(period_s=period_s, slow_period_s=max(60.0, period_s), window_s=900)
         if all(load.utilisation(poll) <= _ROOM for load in loads):
             break
