@@ -1,6 +1,7 @@
 """Many meters, once a second, by flatwatt and by others: what each program costs and whether it keeps the pace."""
 
 import contextlib
+import os
 import signal
 import struct
 import subprocess
@@ -112,13 +113,14 @@ def _listening(port: int) -> Iterator[list[None]]:
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End programs with the processes that they have started: each has a session of its own."""
     for process in processes:
-        process.send_signal(signal.SIGTERM)
-        try:
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def section(results: list[Result], seconds: float) -> str:

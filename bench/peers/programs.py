@@ -50,7 +50,8 @@ class Program:
 
 def _run(facility: Facility, *words: str | Path, env: Mapping[str, str] = _ONE_THREAD) -> subprocess.Popen[bytes]:
     log = (facility.folder / "log").open("ab")
-    return subprocess.Popen([*map(str, words)], stdout=log, stderr=log, cwd=facility.folder, env=env)
+    command = [*map(str, words)]
+    return subprocess.Popen(command, stdout=log, stderr=log, cwd=facility.folder, env=env, start_new_session=True)
 
 
 def _flatwatt(facility: Facility) -> list[subprocess.Popen[bytes]]:
