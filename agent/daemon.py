@@ -63,7 +63,7 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         clock=clock,
         poller=poller,
         windows=WindowBuilder(site.names, config.poll.period_s, config.poll.window_s),
-        inspector=Inspector(config.meters, _limits_w(config), memory.inspector),
+        inspector=Inspector(config.meters, _limits_w(config), memory.inspector, _configured(config)),
         analyst=analyst,
         spool=spool,
         memory=memory,
@@ -165,6 +165,15 @@ class _Birth:
 def _limits_w(config: GatewayConfig) -> dict[str, float]:
     """Give what each feeder can carry, where the configuration says it."""
     return {meter.id: meter.max_power_w for meter in config.meters if meter.max_power_w is not None}
+
+
+def _configured(config: GatewayConfig) -> dict[str, list[float]]:
+    """Give how each meter is read; of a profile's digest as many digits as a float tells exactly."""
+    return {
+        "configured_ct_ratio": [meter.ct_ratio for meter in config.meters],
+        "configured_vt_ratio": [meter.vt_ratio for meter in config.meters],
+        "profile_digest": [float(int(find_profile(meter.profile).digest[:12], 16)) for meter in config.meters],
+    }
 
 
 def _meter_status(meter: MeterConfig) -> wire.MeterStatus:

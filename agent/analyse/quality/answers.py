@@ -56,19 +56,19 @@ class Answers:
                 {"highest_w": highest_w, "max_power_w": limit_w},
             )
 
-        return Seen(OVERLOAD, verdict(share >= _OFTEN, view.good & np.isfinite(self._max_w)), tell)
+        return Seen(OVERLOAD, verdict(share >= _OFTEN, view.good), tell)
 
     def _unused(self, view: View) -> Seen:
         """See nothing flow where something has: not where a spare feeder never had a load, nor where PV rests."""
         highest_w = np.fmax.reduce(np.abs(view.window.values["active_power_w"]), axis=-1)
-        applies = view.good & self._consumes & (view.largest_w > 100 * _NOTHING_W)
+        applies = view.good & (view.largest_w > 100 * _NOTHING_W)
 
         def tell(row: int) -> Telling:
             seen = f"no power flows ({highest_w[row]:.1f} W at most) on a feeder that has carried"
             advice = "if the load is not switched off, the current transformers are short-circuited or disconnected"
             return Telling(f"{seen} {view.largest_w[row] / 1000:,.1f} kW", f"{advice}: check", {})
 
-        return Seen(UNUSED, verdict(highest_w < _NOTHING_W, applies), tell)
+        return Seen(UNUSED, verdict(self._consumes & (highest_w < _NOTHING_W), applies), tell)
 
 
 def _letters(window: Window) -> list[Seen]:

@@ -19,6 +19,7 @@ ARITHMETIC = Check("arithmetic", Quality.ARITHMETIC, 3, 3600, "quantities agree 
 
 _SUM = 0.1  # of the power: five times what two meters of class 1 may differ by
 _EXCESS = 1.2  # P or Q over S, P over U x I: physically at most 1
+_UNIT_A = 0.001  # in which steps of currents are measured
 _FACTOR = 0.5  # power factor below P / S: displacement and true factor differ by 0.3 at 100 % distortion
 
 
@@ -33,15 +34,21 @@ class _Rule:
 
 
 class Arithmetic:
-    """The check; ``kept`` says which phases a meter has: one whose answer is missing must not be left out of a sum."""
+    """The check; ``kept`` are the steps of the currents, and which phases a meter has.
+
+    A phase whose answer is missing must not be left out of a sum.
+    """
 
     def __init__(self, meters: Sequence[str]) -> None:
-        self.kept: dict[str, Floats] = {"phases": np.zeros((len(meters), 3))}
+        shape = (len(meters), 3)
+        self.kept: dict[str, Floats] = {"phases": np.zeros(shape), "units": np.zeros(shape)}
 
     def take(self, view: View) -> Seen:
         """Give what this window shows."""
         known = np.isfinite(view.phase_power_w).any(axis=-1)
         self.kept["phases"] = np.maximum(self.kept["phases"], known)
+        units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64)
+        self.kept["units"] = np.gcd(np.gcd.reduce(units, axis=-1), self.kept["units"].astype(np.int64)).astype(float)
         rules = self._rules(view)
         wrong = np.array([rule.broken(rule.one, rule.other) for rule in rules])
         can_tell = np.array([np.isfinite(rule.one) & np.isfinite(rule.other) for rule in rules]).any(axis=0)
@@ -65,13 +72,18 @@ class Arithmetic:
             _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, apart),
             _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, exceeds),
             _Rule("the reactive power is {:,.0f} var, the apparent {:,.0f} VA", reactive_var, apparent_va, exceeds),
-            _Rule("the power is {:,.0f} W, voltages times currents are {:,.0f} VA", power_w, product_va, exceeds),
+            _Rule("the power is {:,.0f} W, volts times amperes are {:,.0f} VA at most", power_w, product_va, exceeds),
             _Rule("the power factor is {:.2f}, but P / S {:.2f}", factor, np.abs(ratio(power_w, apparent_va)), _is_off),
         )
 
     def _products_va(self, view: View) -> Floats:
-        """Give voltage times current of each phase; unknown where networks or wiring leave a phase without voltage."""
-        return np.where(view.dead[..., None], np.nan, view.voltage_v) * view.current_a
+        """Give the most that each phase's voltage times current may be: a coarse register cuts up to a step off.
+
+        Unknown where networks or wiring leave a phase without voltage, and where no current is shown at all.
+        """
+        flows = (view.current_a > 0).any(axis=1, keepdims=True)
+        most_a = np.where(flows, view.current_a + self.kept["units"][..., None] * _UNIT_A, np.nan)
+        return np.where(view.dead[..., None], np.nan, view.voltage_v) * most_a
 
     def _sum(self, phases: Floats) -> Floats:
         """Give the mean sum of the phases that the meter has, over the ticks at which all of them are known."""

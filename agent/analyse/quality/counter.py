@@ -21,6 +21,7 @@ _UNUSUAL = 3.0  # times the largest step so far: coarse registers leap all the t
 _LEAP_WH = 1000.0  # in excess: short bursts between two polls
 _SHAKEN = 0.5  # of the reading: kWh and Wh in registers of their own, read one after the other, may be 1 kWh off
 _LEAP_S = 3700.0  # readings further apart were separated by an outage, of which nothing is known
+_FAMILIAR_S = 7 * 86_400.0  # as long, what a shorter outage may have hidden is not known either
 _DIGITS = 10.0 ** np.arange(4, 13)  # of registers that count in decimals
 _DECADES_WH = tuple(10.0**n for n in range(-1, 14))
 _BINARY = (2.0**16, 2.0**31, 2.0**32)
@@ -55,6 +56,7 @@ class Counter:
         self._resolution = Resolution(shape)
         self._last: dict[str, Floats] = {"wh": np.full(shape, np.nan), "time_s": np.full(shape, np.nan)}
         self._most: dict[str, Floats] = {"most_wh": np.zeros(shape)}  # of the steps that were right
+        self._since_s = np.zeros(len(meters))  # since when no power was missed
 
     @property
     def kept(self) -> dict[str, Floats]:
@@ -78,9 +80,10 @@ class Counter:
         for row, register in np.argwhere(suspects.any(axis=-1) & ~exchanged[:, None]).tolist():
             place = row, register, int(np.argmax(suspects[row, register]))
             steps = _step(view, energy, before, before_s, place)
-            notices += _judge(view, row, register, steps, float(np.nan_to_num(resolution[row, register])))
+            units_wh = np.nan_to_num([resolution[row, register], self._resolution.unit_wh[row, register]])
+            notices += _judge(view, row, register, steps, units_wh)
         self._resolution.forget(broken)
-        moved = (step > 0).any(axis=-1)
+        moved: Flags = np.greater(step, 0).any(axis=-1)
         return Readings(energy, np.stack([power, -power], axis=1), resolution, moved, broken), notices
 
     def _before(self, view: View, energy: Floats) -> tuple[Floats, Floats]:
@@ -109,7 +112,9 @@ class Counter:
         load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
         most_wh = self._most["most_wh"]
         beyond = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (step_wh > _UNUSUAL * most_wh[..., None])
-        leapt = beyond & (waited_s <= _LEAP_S)
+        self._since_s = np.where(view.good & view.follows, self._since_s, np.where(view.good, window.start_s, np.inf))
+        missed = (before_s < self._since_s[:, None, None]) & (view.known_s < _FAMILIAR_S)[:, None, None]
+        leapt = beyond & (waited_s <= _LEAP_S) & ~missed
         right = ~leapt & (waited_s <= _LEAP_S)
         self._most["most_wh"] = np.maximum(most_wh, np.max(step_wh, axis=-1, where=right, initial=0.0))
         return fell | leapt
@@ -120,11 +125,11 @@ def _step(view: View, energy: Floats, before: Floats, before_s: Floats, place: t
     return _Step(float(before[place]), float(energy[place]), float(time_s - before_s[place]), time_s)
 
 
-def _judge(view: View, row: int, register: int, step: _Step, resolution_wh: float) -> list[Notice]:
+def _judge(view: View, row: int, register: int, step: _Step, units_wh: Floats) -> list[Notice]:
     """Tell a reset, a fall and a leap from a roll-over, and from a register that counts import less export."""
-    possible_wh = _AT_MOST * float(view.peak_w[row]) * step.waited_s / 3600 + 3 * resolution_wh
+    possible_wh = _AT_MOST * float(view.peak_w[row]) * step.waited_s / 3600 + 3 * float(units_wh.max())
     backwards = view.power_w[row] * (-1) ** register < 0
-    if _rolls_over(step, resolution_wh, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
+    if _rolls_over(step, units_wh, possible_wh) or (0 < step.before - step.after <= possible_wh and backwards):
         return []
     kilo = f"from {step.before / 1000:,.1f} to {step.after / 1000:,.1f} kWh"
     if step.after > step.before:
@@ -140,15 +145,17 @@ def _judge(view: View, row: int, register: int, step: _Step, resolution_wh: floa
     return [Notice(meter=meter, event="tamper", text=text, data=data)]
 
 
-def _rolls_over(step: _Step, resolution_wh: float, possible_wh: float) -> bool:
+def _rolls_over(step: _Step, units_wh: Floats, possible_wh: float) -> bool:
     """Tell whether a register that ends where registers end would have gone on by no more than possible.
 
-    >>> _rolls_over(_Step(9_999_999_000.0, 500.0, 60.0, 0.0), 100.0, 20_000.0)  # of 8 digits, in 0.1 kWh
+    It may count in each of ``units_wh``: a register that moves seldom shows multiples of its own.
+
+    >>> _rolls_over(_Step(9_999_999_000.0, 500.0, 60.0, 0.0), np.array([100.0]), 20_000.0)  # of 8 digits, in 0.1 kWh
     True
-    >>> _rolls_over(_Step(48_211_300.0, 500.0, 60.0, 0.0), 100.0, 20_000.0)
+    >>> _rolls_over(_Step(48_211_300.0, 500.0, 60.0, 0.0), np.array([100.0]), 20_000.0)
     False
     """
-    units = np.array([resolution_wh, *_DECADES_WH])
-    ends = np.concatenate([units, *(units * end for end in _BINARY), resolution_wh * _DIGITS])
+    units = np.array([*units_wh, *_DECADES_WH])
+    ends = np.concatenate([units, *(units * end for end in _BINARY), *(unit * _DIGITS for unit in units_wh)])
     gone = ends - step.before + step.after
     return bool(((ends > step.before) & (gone >= 0) & (gone <= possible_wh)).any())

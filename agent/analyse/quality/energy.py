@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, ratio
+from agent.analyse.features.robust import Floats, mean, ratio
 from agent.analyse.quality.case import Check, Seen, Telling
 from agent.analyse.quality.counter import REGISTERS, Readings
 from agent.analyse.quality.flow import flow, nothing
@@ -107,7 +107,8 @@ class Energy:
         sampled_wh = 3 * np.sqrt(self._flow.sum_variance_w2) * view.window.period_s / 3600
         idle_wh = _NO_LOAD * view.largest_w[:, None] * ended.spent_s / 3600
         class_wh = _CLASS * np.abs(ended.advanced_wh)
-        missed_wh = _MISSED * view.peak_w[:, None] * view.window.period_s / 3600
+        missed = _MISSED + self._flow.ticks - self._flow.known  # a load may well be what kept a meter from answering
+        missed_wh = missed * view.peak_w[:, None] * view.window.period_s / 3600
         young_wh = np.where(view.known_s < _YOUNG_S, _YOUNG, 0.0)[:, None] * np.abs(ended.added_wh)
         rounded_wh = view.step_w[:, None] * ended.spent_s / 3600
         tolerance: Floats = (
@@ -119,11 +120,12 @@ class Energy:
 def _divided(view: View, readings: Readings) -> tuple[Floats, Floats, Floats, Floats]:
     """Divide the window at its last reading: that reading, its time, the energy of the power before and after it.
 
-    Without a reading (NaN) all of it comes before.
+    Without a reading (NaN) all of it comes before. A poll that is missing had the window's mean.
     """
     window = view.window
     known = np.isfinite(readings.energy_wh)
-    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, 0.0)
+    usual_w = np.nan_to_num(mean(readings.flow_w))[..., None]
+    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, usual_w)
     ticks = flow_w.shape[-1]
     tick = ticks - 1 - np.argmax(known[..., ::-1], axis=-1)
     has = known.any(axis=-1)

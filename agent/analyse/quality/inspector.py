@@ -1,6 +1,7 @@
 """Looks at each window before it is judged: gives it its letters, and says once what an electrician should know."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,17 +51,22 @@ class _State(msgspec.Struct):
 class Inspector:
     """All checks of a gateway; ``max_power_w`` is what the feeders can carry, by meter, where that is known.
 
+    ``configured`` says by what each meter is read: ratios and the profile, a number for each meter.
     ``state`` is what :attr:`state` gave before a restart: what was told is not told again, and a
     meter that was exchanged meanwhile is noticed.
     """
 
     def __init__(
-        self, meters: Sequence[MeterFacts], max_power_w: Mapping[str, float] | None = None, state: bytes = b""
+        self,
+        meters: Sequence[MeterFacts],
+        max_power_w: Mapping[str, float] | None = None,
+        state: bytes = b"",
+        configured: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self._meters = tuple(meter.id for meter in meters)
         self._book = CaseBook(self._meters)
         self._answers = Answers(self._meters, [meter.role for meter in meters], max_power_w or {})
-        self._settings = Settings(self._meters)
+        self._settings = Settings(self._meters, configured or {})
         self._counter = Counter(self._meters)
         self._energy = Energy(self._meters)
         self._arithmetic = Arithmetic(self._meters)
@@ -152,7 +158,9 @@ class Inspector:
         for name, arrays in self._kept().items():
             for key, array in arrays.items():
                 saved = state.kept.get(name, {}).get(key, [])
-                for row, old in rows if saved else ():
+                if [len(values) for values in saved] != [math.prod(array.shape[1:])] * len(state.meters):
+                    continue  # of another version: this begins anew
+                for row, old in rows:
                     array[row] = np.reshape(saved[old], array[row].shape)
 
 

@@ -36,9 +36,15 @@ class Resolution:
         """Begin anew: another meter may be in place."""
         self.kept = {name: np.where(which, 0.0, array) for name, array in self.kept.items()}
 
+    @property
+    def unit_wh(self) -> Floats:
+        """Give the divisor of all steps so far (meters, 2), 0 where there are none."""
+        unit: Floats = self.kept["units"] * _UNIT_WH
+        return unit
+
     def step_wh(self, energy_wh: Floats) -> Floats:
         """Give the resolution of registers with these readings (meters, 2, ticks), NaN where none has moved yet."""
-        units = self.kept["units"]
-        learnt = np.where(units > 0, np.maximum(units * _UNIT_WH, self.kept["least_wh"]), np.nan)
+        unit_wh = self.unit_wh
+        learnt = np.where(unit_wh > 0, np.maximum(unit_wh, self.kept["least_wh"]), np.nan)
         coarsest: Floats = np.maximum(learnt, np.fmax.reduce(energy_wh, axis=-1) * _F32_DIGITS)
         return coarsest

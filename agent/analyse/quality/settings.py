@@ -1,6 +1,9 @@
-"""Is it still the same meter, with the same settings? The watch of serial number, model and ratios (Q19)."""
+"""Is it still the same meter, with the same settings? The watch of serial number, model and ratios (Q19).
 
-from collections.abc import Sequence
+What gateway.toml and the profile say is watched alike: a corrected ratio moves all readings, and is no tampering.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,21 +20,27 @@ _WORDS = {
     "vt_ratio": "voltage transformer ratio",
     "ct_primary_a": "current transformer primary, A,",
     "ct_secondary_a": "current transformer secondary, A,",
+    "configured_ct_ratio": "ct_ratio of gateway.toml",
+    "configured_vt_ratio": "vt_ratio of gateway.toml",
+    "profile_digest": "its profile's digest",
 }
 
 
 class Settings:
     """What each meter said last of itself; ``kept`` outlives restarts, so a change during an outage is seen too."""
 
-    def __init__(self, meters: Sequence[str]) -> None:
-        self.kept: dict[str, Floats] = {name: np.full(len(meters), np.nan) for name in IDENTITY}
+    def __init__(self, meters: Sequence[str], configured: Mapping[str, Sequence[float]]) -> None:
+        self._configured = {name: np.array(numbers, dtype=float) for name, numbers in configured.items()}
+        self._names = (*IDENTITY, *self._configured)
+        self.kept: dict[str, Floats] = {name: np.full(len(meters), np.nan) for name in self._names}
 
     def take(self, window: Window) -> tuple[list[Notice], Flags]:
         """Give what is to be told, and which meters (meters,) are not what they were."""
-        changed = np.zeros((len(IDENTITY), len(window.meters)), dtype=np.bool_)
+        said = {**window.identity, **self._configured}
+        changed = np.zeros((len(self._names), len(window.meters)), dtype=np.bool_)
         before: dict[str, Floats] = {}
-        for number, name in enumerate(IDENTITY):
-            now, before[name] = window.identity[name], self.kept[name]
+        for number, name in enumerate(self._names):
+            now, before[name] = said[name], self.kept[name]
             changed[number] = np.isfinite(now) & np.isfinite(before[name]) & (now != before[name])
             self.kept[name] = np.where(np.isfinite(now), now, before[name])
         other: Flags = np.logical_or.reduce(changed)
@@ -39,7 +48,7 @@ class Settings:
         return notices, other
 
     def _notice(self, window: Window, row: int, changed: Flags, before: dict[str, Floats]) -> Notice:
-        names = [name for name, differs in zip(IDENTITY, changed, strict=True) if differs]
+        names = [name for name, differs in zip(self._names, changed, strict=True) if differs]
         texts: list[str] = []
         data: dict[str, float] = {}
         for name in names:

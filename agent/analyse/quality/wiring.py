@@ -14,7 +14,9 @@ from agent.config import MeterFacts
 from agent.records import Quality
 
 _DAY_S = 86_400.0
-REVERSED = Check("reversed", Quality.WIRING, 4, _DAY_S, "power flows in one direction again", unbroken=True)  # not PV
+REVERSED = Check(
+    "reversed", Quality.WIRING, 4, _DAY_S, "power flows in the declared direction again", unbroken=True
+)  # not PV
 CROSSED = Check("crossed", Quality.WIRING, 4, 3600, "currents and voltages belong together again")
 UNTAPPED = Check("untapped", Quality.WIRING, 1, 900, "all voltages are measured again")
 IDLE = Check("idle_phase", Quality.GOOD, 2, 1800, "all phases carry current again")
@@ -55,7 +57,7 @@ class Wiring:
         back = high_w < 0
         one_back = (back.sum(axis=1) == 1) & ((low_w > 0).sum(axis=1) == 2)
         peak_w = np.fmax.reduce(view.window.values["active_power_w"], axis=-1)
-        fault = one_back | (peak_w < 0)
+        fault = (one_back | (peak_w < 0)) & ~self._may_export
 
         def tell(row: int) -> Telling:
             if not one_back[row]:
@@ -70,7 +72,7 @@ class Wiring:
             )
             return Telling(f"{seen} throughout", advice, {"phase": phase, "power_w": powers[0]})
 
-        return Seen(REVERSED, verdict(fault, view.good & view.loaded & ~self._may_export), tell)
+        return Seen(REVERSED, verdict(fault, view.good & (view.loaded | self._may_export)), tell)
 
     def _crossed(self, view: View, current_a: Floats, voltage_v: Floats) -> Seen:
         """See two phases 120 degrees off: their currents are measured with each other's voltage."""

@@ -13,7 +13,7 @@ from tests.agent.analyse.metering import TICKS, inspected, load, metered
         ("active_power_l3_w", 0.1, "the phases add up to 14,"),
         ("apparent_power_va", 0.1, "the apparent power 2,1"),
         ("reactive_power_var", 10.0, "the reactive power is 65,"),
-        ("current_l1_a", 0.001, "voltages times currents are 13,"),
+        ("current_l1_a", 0.001, "volts times amperes are 13,"),
         ("power_factor", 0.2, "the power factor is 0.19, but P / S 0.95"),
     ],
 )
@@ -49,5 +49,16 @@ def test_a_block_that_does_not_answer_is_left_out_of_no_sum() -> None:
     """Two of three phases are not the total."""
     series = metered(load(40))
     series["active_power_l3_w"][10 * TICKS : 30 * TICKS] = np.nan
+
+    assert inspected({"office": series}).texts == []
+
+
+def test_currents_in_whole_amperes_are_no_fault() -> None:
+    """Of 1.8 A such a register shows 1, and the power is nearly twice of what follows from it."""
+    watts = load(60, 1200.0)
+    watts[: 10 * TICKS] = 100_000.0
+    series = metered(watts)
+    for phase in (1, 2, 3):
+        series[f"current_l{phase}_a"] = np.floor(series[f"current_l{phase}_a"])
 
     assert inspected({"office": series}).texts == []

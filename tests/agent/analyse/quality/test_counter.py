@@ -43,6 +43,36 @@ def test_a_register_that_rolls_over_is_no_fault(step_wh: float, end_wh: float) -
     assert told.letters["office"] == "G" * 40
 
 
+@pytest.mark.parametrize("renewed", [1, 5])
+def test_a_register_behind_transformers_that_is_renewed_seldom_rolls_over(renewed: int) -> None:
+    """Of 7 digits, behind a ratio of 40: what is seen are multiples of its step, or of a float32's."""
+    series = metered(load(40))
+    true_wh = 4e9 - 100_000 + series[IMPORT] - series[IMPORT][0]
+    seen_wh = true_wh[np.arange(len(true_wh)) // renewed * renewed]
+    series[IMPORT] = np.floor(seen_wh / 400) * 400 % 4e9
+
+    told = inspected({"office": series})
+
+    assert np.diff(series[IMPORT]).min() < -3.9e9
+    assert events(told) == []
+
+
+@pytest.mark.parametrize(("days", "expected"), [(1, []), (8, ["tamper"])])
+def test_what_flowed_during_an_outage_is_a_leap_only_of_a_meter_that_is_known_well(
+    days: int, expected: list[str]
+) -> None:
+    """In its first days the largest load may have run just then; after a week, another meter is in place."""
+    watts = load((days + 1) * DAY, 200.0)
+    tick = np.arange(len(watts))
+    gone = (tick >= days * DAY * TICKS) & (tick < (days * DAY + 3) * TICKS)
+    series = metered(np.where(gone, 30_000.0, watts))
+    seen = {name: np.where(gone, np.nan, series[name]) for name in ("active_power_w", IMPORT)}
+
+    told = inspected({"office": seen})
+
+    assert [notice.event for _, notice in told.notices if notice.event != "quality"] == expected
+
+
 def test_a_register_that_was_reset_is_told_with_both_readings() -> None:
     """The window that joins two measurements is not judged; the next one is."""
     told = inspected({"office": shifted(metered(load(40)), AT, -48_101_700.0)})

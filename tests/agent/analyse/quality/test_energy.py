@@ -150,3 +150,19 @@ def test_a_scale_that_was_wrong_for_a_while_blinds_no_check_afterwards() -> None
         ("energy", "cleared"),
         ("energy", "raised"),
     ]
+
+
+def test_polls_that_are_missing_hide_no_energy() -> None:
+    """One in twenty-five, by chance or whenever a welder disturbs the bus: the register counts on, rightly."""
+    ticks = 900
+    tick = np.arange(130 * ticks)
+    chance = np.random.default_rng(1).random(len(tick)) < 0.04
+    welds = tick % 200 < 8
+    steady = metered(load(130, ticks=ticks), period_s=1.0)
+    welder = metered(load(130, 1000.0, ticks=ticks) + 20_000 * welds, period_s=1.0)
+    series = {
+        name: {quantity: np.where(gone, np.nan, one[quantity]) for quantity in ("active_power_w", IMPORT)}
+        for name, one, gone in (("steady", steady, chance), ("welder", welder, welds & (tick % 600 > 7)))
+    }
+
+    assert inspected(series, period_s=1.0).texts == []

@@ -1,10 +1,22 @@
 """The inspection as a whole: which letter stands, what a restart and a clock leave of it."""
 
+import msgspec
 import numpy as np
 
 from agent.analyse.quality.inspector import CHECKS, Inspector
 from agent.records import Quality
-from tests.agent.analyse.metering import PERIOD_S, START_S, TICKS, WINDOW_S, Series, inspected, load, metered, windowed
+from tests.agent.analyse.metering import (
+    DAY,
+    PERIOD_S,
+    START_S,
+    TICKS,
+    WINDOW_S,
+    Series,
+    inspected,
+    load,
+    metered,
+    windowed,
+)
 from tests.agent.analyse.stories import facts
 
 IMPORT = "active_energy_import_wh"
@@ -54,6 +66,57 @@ def test_a_state_of_another_version_begins_anew() -> None:
     inspector = Inspector([facts("a")], state=b"\x93 not ours")
 
     assert one_window(inspector, 0, {"a": metered(load(2))}) == ("G", [])
+
+
+def test_a_part_of_the_state_that_has_another_shape_begins_anew() -> None:
+    """An update may count phases where the version before counted meters; a serial number is not forgotten."""
+    meters = {"a": metered(load(2)) | {"serial_number": np.full(2 * TICKS, 1.0)}}
+    inspector = Inspector([facts("a")])
+    one_window(inspector, 0, meters)
+    state = msgspec.msgpack.decode(inspector.state)
+    state["kept"]["wiring"]["carried_s"] = [[1.0, 2.0]]
+    state["kept"]["power"]["largest_w"] = []
+    other = {"a": meters["a"] | {"serial_number": np.full(2 * TICKS, 2.0)}}
+
+    again = Inspector([facts("a")], state=msgspec.msgpack.encode(state))
+
+    assert one_window(again, 1, other) == ("X", ["exchange"])
+
+
+def test_a_ratio_that_was_put_right_in_the_configuration_is_no_tampering() -> None:
+    """All readings are forty times as high from then on: that is told as what it is."""
+    series = metered(load(2))
+    ratios = [{"configured_ct_ratio": [ratio]} for ratio in (1.0, 40.0)]
+    inspector = Inspector([facts("a")], configured=ratios[0])
+    one_window(inspector, 0, {"a": series})
+    scaled = {name: values * (40 if name.endswith(("_w", "_wh", "_a")) else 1) for name, values in series.items()}
+
+    again = Inspector([facts("a")], state=inspector.state, configured=ratios[1])
+    letters, events = one_window(again, 1, {"a": scaled})
+
+    assert (letters, events) == ("X", ["configuration"])
+
+
+def test_a_generator_that_was_declared_ends_the_case() -> None:
+    """As the text advises: its meter's windows are judged again."""
+    meters = {"a": metered(-load(DAY + 8))}
+    inspector = Inspector([facts("a")])
+    before = [one_window(inspector, number, meters) for number in range(DAY)]
+
+    declared = Inspector([facts("a", role="generation")], state=inspector.state)
+    after = [one_window(declared, number, meters) for number in range(DAY, DAY + 4)]
+
+    assert before[-1] == ("W", ["quality"])
+    assert after[-1] == ("G", ["quality"])
+
+
+def test_a_limit_that_was_taken_back_ends_the_case() -> None:
+    """Nothing bounds the power any more, so nothing keeps its windows from the judgement."""
+    meters = {"a": metered(load(4))}
+    inspector = Inspector([facts("a")], {"a": 1000.0})
+
+    assert one_window(inspector, 0, meters) == ("O", ["quality"])
+    assert one_window(Inspector([facts("a")], state=inspector.state), 1, meters) == ("G", ["quality"])
 
 
 def test_a_clock_that_was_set_back_resets_no_register() -> None:
