@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.acquire.bus_url import parse_url, wrong_unit
-from agent.acquire.profile import profile_names
+from agent.acquire.bus.url import parse_url, wrong_unit
+from agent.acquire.profiles.profile import profile_names
 from agent.errors import InputError
 from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from random import Random
 
 from agent import __version__
-from agent.acquire.learned import Learned
-from agent.acquire.make_poller import make_poller
-from agent.acquire.poller import Poller
-from agent.acquire.profile import find_profile
-from agent.acquire.status_file import PERIOD_S, STATUS_FILE, write_status
+from agent.acquire.learn.learned import Learned
+from agent.acquire.poll.make_poller import make_poller
+from agent.acquire.poll.poller import Poller
+from agent.acquire.poll.status_file import PERIOD_S, STATUS_FILE, write_status
+from agent.acquire.profiles.profile import find_profile
 from agent.analyse.analyst import Analyst
 from agent.analyse.detect.evidence import shipped_rules
 from agent.analyse.quality.inspector import Inspector

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from agent.acquire.poller import Poller
+from agent.acquire.poll.poller import Poller
 from agent.analyse import summary
 from agent.analyse.analyst import Analyst, Findings
 from agent.analyse.quality.inspector import Inspector

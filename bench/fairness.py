@@ -16,12 +16,12 @@ from itertools import pairwise
 from random import Random
 from typing import Any, TypeVar
 
-from agent.acquire.bus_patience import Patience
-from agent.acquire.bus_times import BusTimes, LineTimes
-from agent.acquire.line import Line
-from agent.acquire.make_poller import meter_plan
-from agent.acquire.poller import BusPlan, Poller
-from agent.acquire.profile import find_profile
+from agent.acquire.bus.line import Line
+from agent.acquire.bus.patience import Patience
+from agent.acquire.bus.times import BusTimes, LineTimes
+from agent.acquire.poll.make_poller import meter_plan
+from agent.acquire.poll.poller import BusPlan, Poller
+from agent.acquire.profiles.profile import find_profile
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pymodbus.client import AsyncModbusTcpClient
 
-from agent.acquire.bus import open_bus
-from agent.acquire.line import line_of
-from agent.acquire.plan import plan
-from agent.acquire.profile import load_profile
+from agent.acquire.bus.bus import open_bus
+from agent.acquire.bus.line import line_of
+from agent.acquire.plan.plan import plan
+from agent.acquire.profiles.profile import load_profile
 from agent.records import Tier
 from bench.peers.programs import HERE, REGISTERS
 from bench.polling import FIRST_PORT, meters

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.acquire.bus import open_bus
-from agent.acquire.line import line_of
-from agent.acquire.plan import bus_s, plan
-from agent.acquire.profile import find_profile
+from agent.acquire.bus.bus import open_bus
+from agent.acquire.bus.line import line_of
+from agent.acquire.plan.plan import bus_s, plan
+from agent.acquire.profiles.profile import find_profile
 from agent.records import ReadRequest, Tier
 from firmware_sim.testing import one_bus
 

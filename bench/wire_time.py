@@ -2,7 +2,7 @@
 
 The least possible is found a second time here, without the planner's code: every legal block is listed address by
 address, and the cheapest set of blocks that covers all values is searched with memory. For maps small enough to try
-every cut, tests/agent/acquire/test_plan.py compares both with brute force.
+every cut, tests/agent/acquire/plan/test_plan.py compares both with brute force.
 """
 
 import math
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
-from agent.acquire.heuristics import max_gap, one_a_value
-from agent.acquire.line import Line
-from agent.acquire.plan import bus_s, plan
-from agent.acquire.profile import find_profile, profile_names
+from agent.acquire.bus.line import Line
+from agent.acquire.plan.heuristics import max_gap, one_a_value
+from agent.acquire.plan.plan import bus_s, plan
+from agent.acquire.profiles.profile import find_profile, profile_names
 from agent.records import MeterProfile, Register, Tier
 
 LINE = Line.rtu(9600)

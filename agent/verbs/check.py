@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    from agent.acquire.doubts import doubts
-    from agent.acquire.load import gateway_load
+    from agent.commission.doubts import doubts
+    from agent.commission.load import gateway_load
     from agent.config import load_gateway
     from agent.records import Tier
 

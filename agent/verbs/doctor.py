@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.acquire.bus_times import BusTimes
-    from agent.acquire.checkup import Checkup, Patient
-    from agent.acquire.checkup_bus import Located
-    from agent.acquire.diagnose import Finding
+    from agent.acquire.bus.times import BusTimes
+    from agent.commission.checkup import Checkup, Patient
+    from agent.commission.checkup_bus import Located
+    from agent.commission.diagnose.finding import Finding
     from agent.config import GatewayConfig
     from agent.records import MeterProfile
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from agent.acquire.bus_url import wrong_unit
+    from agent.acquire.bus.url import wrong_unit
     from agent.errors import InputError
 
     if (args.config is None) == (args.url is None):
@@ -100,7 +100,7 @@ class _Report:
     @property
     def is_ill(self) -> bool:
         """Whether anything was found that is more than a note."""
-        from agent.acquire.diagnose import Severity
+        from agent.commission.diagnose.finding import Severity
 
         return any(located.finding.severity is not Severity.NOTE for located in self.findings)
 
@@ -122,8 +122,8 @@ def _plain(value: float) -> float | None:
 
 
 async def _examine(args: argparse.Namespace) -> _Report:
-    from agent.acquire import checkup_bus
-    from agent.acquire.load import gateway_load
+    from agent.commission import checkup_bus
+    from agent.commission.load import gateway_load
     from agent.config import load_gateway
 
     config = load_gateway(args.config) if args.config else None
@@ -142,15 +142,15 @@ async def _examine(args: argparse.Namespace) -> _Report:
 
 @cache
 def _known() -> "tuple[MeterProfile, ...]":
-    from agent.acquire.profile import find_profile, profile_names
+    from agent.acquire.profiles.profile import find_profile, profile_names
 
     return tuple(find_profile(name) for name in profile_names())
 
 
 def _listed(config: "GatewayConfig") -> "list[Patient]":
     """Give every meter of a configuration."""
-    from agent.acquire.checkup import Patient
-    from agent.acquire.profile import find_profile
+    from agent.acquire.profiles.profile import find_profile
+    from agent.commission.checkup import Patient
 
     buses = {bus.name: bus for bus in config.buses}
     return [
@@ -171,18 +171,18 @@ def _listed(config: "GatewayConfig") -> "list[Patient]":
 
 async def _single(args: argparse.Namespace) -> "Patient":
     """Give the one meter of a URL, with the profile that fits best where none is named."""
-    from agent.acquire.checkup import Patient
-    from agent.acquire.profile import find_profile
+    from agent.acquire.profiles.profile import find_profile
+    from agent.commission.checkup import Patient
 
     profile = find_profile(args.profile) if args.profile else await _found_profile(args)
     return Patient(id=f"unit {args.unit}", url=args.url, unit=args.unit, profile=profile, timeout_s=args.timeout)
 
 
 async def _found_profile(args: argparse.Namespace) -> "MeterProfile":
-    from agent.acquire.asking import Asker, gentle_gap_s
-    from agent.acquire.bus import open_bus
-    from agent.acquire.identify import identify
-    from agent.acquire.line import line_of
+    from agent.acquire.bus.bus import open_bus
+    from agent.acquire.bus.line import line_of
+    from agent.commission.asking import Asker, gentle_gap_s
+    from agent.commission.identify import identify
     from agent.errors import FlatwattError
 
     bus = open_bus(args.url, args.timeout)
@@ -198,9 +198,9 @@ async def _found_profile(args: argparse.Namespace) -> "MeterProfile":
 
 async def _visit(patients: "Sequence[Patient]", readings: int) -> "tuple[list[Checkup], dict[str, BusTimes]]":
     """Examine one meter after the other; a bus stays open until all are done, so that its times add up."""
-    from agent.acquire.bus import open_bus
-    from agent.acquire.checkup import examine
-    from agent.acquire.line import line_of
+    from agent.acquire.bus.bus import open_bus
+    from agent.acquire.bus.line import line_of
+    from agent.commission.checkup import examine
     from agent.terminal import progress
 
     buses = {patient.url: open_bus(patient.url, patient.timeout_s) for patient in patients}
@@ -217,8 +217,8 @@ async def _visit(patients: "Sequence[Patient]", readings: int) -> "tuple[list[Ch
 
 async def _with_setting(patient: "Patient", finding: "Finding") -> "Finding":
     """Look for a silent meter in other settings of its line."""
-    from agent.acquire.checkup_bus import other_setting
-    from agent.acquire.diagnose import DOWN
+    from agent.commission.checkup_bus import other_setting
+    from agent.commission.diagnose.finding import DOWN
 
     if finding.code == DOWN:
         return finding
@@ -252,7 +252,7 @@ def _write(report: _Report) -> None:
 
 
 def _row(checkup: "Checkup", found: int) -> tuple[object, ...]:
-    from agent.acquire.diagnose import shown
+    from agent.commission.diagnose.finding import shown
 
     patient = checkup.patient
     p99_ms = "-" if math.isnan(checkup.p99_s) else f"{1000 * checkup.p99_s:.0f}"

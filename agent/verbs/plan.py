@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.acquire.explain import RequestCost, WayCost
-    from agent.acquire.load import BusLoad
+    from agent.commission.explain import RequestCost, WayCost
+    from agent.commission.load import BusLoad
     from agent.config import PollConfig
 
 HELP = "show the reads of a meter and the time they take on the bus"
@@ -59,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _planned(args: argparse.Namespace) -> "tuple[PollConfig, tuple[BusLoad, ...]]":
-    from agent.acquire.bus_url import wrong_unit
-    from agent.acquire.line import line_of
-    from agent.acquire.load import BusLoad, gateway_load, meter_load
-    from agent.acquire.profile import find_profile
+    from agent.acquire.bus.line import line_of
+    from agent.acquire.bus.url import wrong_unit
+    from agent.acquire.profiles.profile import find_profile
+    from agent.commission.load import BusLoad, gateway_load, meter_load
     from agent.config import PollConfig, load_gateway
     from agent.errors import InputError
 
@@ -86,7 +86,7 @@ def _planned(args: argparse.Namespace) -> "tuple[PollConfig, tuple[BusLoad, ...]
 def _as_json(bus: "BusLoad", poll: "PollConfig", explain: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from agent.acquire.explain import request_costs, way_costs
+    from agent.commission.explain import request_costs, way_costs
 
     shortest_s = bus.shortest_period_s(poll.slow_period_s)
     numbers = {
@@ -123,7 +123,7 @@ def _request(cost: "RequestCost") -> dict[str, Any]:
 
 
 def _write(bus: "BusLoad", poll: "PollConfig", explain: bool) -> None:
-    from agent.acquire.explain import request_costs, way_costs
+    from agent.commission.explain import request_costs, way_costs
     from agent.records import Tier
     from agent.terminal import say, table
 

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(word: str, as_json: bool) -> int:
-    from agent.acquire.profile import find_profile, profile_names
+    from agent.acquire.profiles.profile import find_profile, profile_names
     from agent.errors import InputError
     from agent.terminal import counted, say, say_json, table
 
@@ -80,7 +80,7 @@ def _line(brief: dict[str, Any]) -> tuple[object, ...]:
 def _show(name: str, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from agent.acquire.profile import find_profile
+    from agent.acquire.profiles.profile import find_profile
     from agent.terminal import counted, say, say_json, table
 
     profile = find_profile(name)
@@ -160,8 +160,8 @@ def _absence(profile: "MeterProfile") -> list[str]:
 
 
 def _check(path: Path, as_json: bool) -> int:
-    from agent.acquire.profile import checked_profile
-    from agent.acquire.profile_notes import profile_notes
+    from agent.acquire.profiles.notes import profile_notes
+    from agent.acquire.profiles.profile import checked_profile
     from agent.errors import InputError
     from agent.terminal import complaints, say, say_json
     from agent.toml_source import read_toml

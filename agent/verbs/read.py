@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.acquire.readout import Readout
+    from agent.commission.readout import Readout
     from agent.records import MeterProfile
 
 HELP = "read a meter once and show its values"
@@ -49,8 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Poll once and show it."""
-    from agent.acquire.bus_url import wrong_unit
-    from agent.acquire.profile import find_profile
+    from agent.acquire.bus.url import wrong_unit
+    from agent.acquire.profiles.profile import find_profile
     from agent.errors import FlatwattError, InputError
 
     if expected := wrong_unit(args.url, args.unit):
@@ -70,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _read(url: str, unit: int, profile: "MeterProfile", timeout_s: float) -> "tuple[float, Readout]":
-    from agent.acquire.bus import open_bus
-    from agent.acquire.line import line_of
-    from agent.acquire.readout import MeterReader
+    from agent.acquire.bus.bus import open_bus
+    from agent.acquire.bus.line import line_of
     from agent.clock import SystemClock
+    from agent.commission.readout import MeterReader
 
     bus = open_bus(url, timeout_s)
     try:
@@ -115,9 +115,9 @@ def _plain(value: float) -> float | None:
 
 
 def _write_table(profile: "MeterProfile", unit: int, now_s: float, readout: "Readout") -> None:
-    from agent.acquire.diagnose import shown
-    from agent.acquire.diagnose_map import identity_findings
-    from agent.acquire.diagnose_wiring import wiring_findings
+    from agent.commission.diagnose.finding import shown
+    from agent.commission.diagnose.map import identity_findings
+    from agent.commission.diagnose.wiring import wiring_findings
     from agent.quantities import QUANTITIES
     from agent.terminal import say, table
 
@@ -135,7 +135,7 @@ def _write_table(profile: "MeterProfile", unit: int, now_s: float, readout: "Rea
 
 
 def _judged(name: str, readout: "Readout") -> str:
-    from agent.acquire.diagnose_values import judgement
+    from agent.commission.diagnose.values import judgement
 
     error = readout.unread.get(name)
     return f"no answer: {error}" if error else judgement(name, readout.values, readout.impossible)

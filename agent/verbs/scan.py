@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.acquire.bus import Bus
-    from agent.acquire.scan import FoundMeter, Step
+    from agent.acquire.bus.bus import Bus
+    from agent.commission.scan.scan import FoundMeter, Step
     from agent.records import MeterProfile, ReadRequest
 
 HELP = "find the meters on a bus, tell their models, write a configuration"
@@ -50,8 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scan, and show what was found."""
-    from agent.acquire.profile import find_profile, profile_names
-    from agent.acquire.scan_draft import check_output
+    from agent.acquire.profiles.profile import find_profile, profile_names
+    from agent.commission.scan.draft import check_output
     from agent.errors import InputError
 
     if args.timeout is not None and not 0 < args.timeout <= 60:
@@ -77,7 +77,7 @@ class _Scan:
     """The targets of one call; ``found`` grows while it goes on."""
 
     def __init__(self, args: argparse.Namespace, profiles: "Sequence[MeterProfile]", found: "list[FoundMeter]") -> None:
-        from agent.acquire import scan_targets as targets
+        from agent.commission.scan import targets as targets
 
         self._profiles, self._found, self._timeout_s = profiles, found, args.timeout
         self._units = targets.units(args.units) if args.units else ()
@@ -96,7 +96,7 @@ class _Scan:
             await self._scan_line(target)
 
     async def _scan_hosts(self) -> None:
-        from agent.acquire.scan_targets import TCP_UNITS
+        from agent.commission.scan.targets import TCP_UNITS
         from agent.terminal import counted, progress
 
         units = self._units or TCP_UNITS
@@ -112,9 +112,9 @@ class _Scan:
             await task
 
     async def _scan_host(self, url: str, units: Sequence[int], timeout_s: float, gate: asyncio.Semaphore) -> None:
-        from agent.acquire.bus import open_bus
-        from agent.acquire.line import line_of
-        from agent.acquire.scan import host_units, meet, probes
+        from agent.acquire.bus.bus import open_bus
+        from agent.acquire.bus.line import line_of
+        from agent.commission.scan.scan import host_units, meet, probes
         from agent.errors import BusDownError, BusError
 
         line, garbled = line_of(url), list[BusError]()
@@ -132,9 +132,9 @@ class _Scan:
             _tell(f"{url}: {garbled[0]}; is it the other of tcp:// and rtu+tcp://?")
 
     async def _scan_line(self, target: str) -> None:
-        from agent.acquire.line import line_of
-        from agent.acquire.scan import line_steps, probes
-        from agent.acquire.scan_targets import SERIAL_UNITS
+        from agent.acquire.bus.line import line_of
+        from agent.commission.scan.scan import line_steps, probes
+        from agent.commission.scan.targets import SERIAL_UNITS
         from agent.terminal import counted
 
         urls = tuple(map(str, self._lines[target]))
@@ -149,7 +149,7 @@ class _Scan:
         await self._ask_line(target, steps, _Line(self._profiles, timeout_s))
 
     async def _ask_line(self, target: str, steps: "Sequence[Step]", line: "_Line") -> None:
-        from agent.acquire.scan import worth_asking
+        from agent.commission.scan.scan import worth_asking
         from agent.terminal import progress
 
         present: list[tuple[str, int]] = []
@@ -181,9 +181,9 @@ class _Line:
 
     async def ask(self, url: str, unit: int, probe: "ReadRequest") -> "FoundMeter | None":
         """Give the meter, if it is there."""
-        from agent.acquire.bus import open_bus
-        from agent.acquire.line import line_of
-        from agent.acquire.scan import is_there, meet
+        from agent.acquire.bus.bus import open_bus
+        from agent.acquire.bus.line import line_of
+        from agent.commission.scan.scan import is_there, meet
         from agent.errors import BusDownError, BusError
 
         if self._bus is None or url != self._url:
@@ -219,7 +219,7 @@ def _tell(line: str) -> None:
 
 
 def _show(args: argparse.Namespace, found: "Sequence[FoundMeter]") -> None:
-    from agent.acquire.scan_draft import draft, save
+    from agent.commission.scan.draft import draft, save
     from agent.terminal import say, say_json
 
     text = draft(found, _stable_paths(found))
@@ -237,7 +237,7 @@ def _show(args: argparse.Namespace, found: "Sequence[FoundMeter]") -> None:
 
 def _stable_paths(found: "Sequence[FoundMeter]") -> dict[str, str]:
     """Give the names of serial ports that stay the same wherever the adapter is plugged in."""
-    from agent.acquire.bus_url import SerialAddress, by_id_path, parse_url
+    from agent.acquire.bus.url import SerialAddress, by_id_path, parse_url
 
     addresses = [parse_url(url) for url in dict.fromkeys(meter.url for meter in found)]
     paths = [address.path for address in addresses if isinstance(address, SerialAddress)]
@@ -259,7 +259,7 @@ def _as_json(meter: "FoundMeter") -> dict[str, Any]:
 
 def _write_table(found: "Sequence[FoundMeter]") -> None:
     """Write a row for each meter; the address stands above where it is the same for all."""
-    from agent.acquire.diagnose import shown
+    from agent.commission.diagnose.finding import shown
     from agent.terminal import counted, say, table
 
     urls = {meter.url for meter in found}

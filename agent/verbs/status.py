@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the counts and write them."""
-    from agent.acquire.advice import advice
-    from agent.acquire.status_file import STATUS_FILE, read_status
+    from agent.acquire.poll.status_file import STATUS_FILE, read_status
+    from agent.commission.advice import advice
     from agent.config import load_gateway
     from agent.errors import FlatwattError
     from agent.terminal import say_json

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from agent.acquire.poller import Poller
+from agent.acquire.poll.poller import Poller
 from agent.analyse.analyst import Analyst
 from agent.analyse.history import History
 from agent.analyse.quality.inspector import Inspector

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.acquire.profile import load_profile
+from agent.acquire.profiles.profile import load_profile
 from agent.config import load_gateway, load_site
 from agent.errors import Complaint, InputError
 

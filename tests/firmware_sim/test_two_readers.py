@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from agent.acquire.bus.line import Line
 from agent.acquire.codec import decode_poll
-from agent.acquire.line import Line
-from agent.acquire.plan import plan
-from agent.acquire.profile import find_profile
+from agent.acquire.plan.plan import plan
+from agent.acquire.profiles.profile import find_profile
 from agent.records import ReadRequest, Tier
 from firmware_sim.device import Device
 from firmware_sim.profile import METERS

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.acquire.codec import Decoded, decode, decode_poll, referred, with_transformers
-from agent.acquire.profile import find_profile
+from agent.acquire.profiles.profile import find_profile
 from agent.quantities import QUANTITIES
 from agent.records import ReadRequest, Register, Tier
 from tests import oracles

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 import pytest_asyncio
 
-from agent.acquire.profile import find_profile
-from tests.agent.acquire.hostile import Asked, Hostile, exception_2, silent, tcp_meter
+from agent.acquire.profiles.profile import find_profile
+from tests.agent.acquire.bus.hostile import Asked, Hostile, exception_2, silent, tcp_meter
 
 PROFILE = find_profile("eastron_sdm630")
 VALUES = {"voltage_l1_v": 231.5, "active_power_w": 4321.0, "frequency_hz": 49.98, "active_energy_import_wh": 12.5}

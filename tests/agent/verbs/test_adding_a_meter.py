@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.acquire.profile_fields import COMMON, LIMITS, METER, OWN, SERIAL, SUNSPEC
+from agent.acquire.profiles.fields import COMMON, LIMITS, METER, OWN, SERIAL, SUNSPEC
 from agent.cli import main
 from firmware_sim.scenario import read_scenario
-from tests.agent.acquire import golden_meter
-from tests.agent.acquire.test_golden_profiles import LINES, poll_thrice
+from tests.agent.acquire.profiles import golden_meter
+from tests.agent.acquire.profiles.test_golden_profiles import LINES, poll_thrice
 
 PAGE = (Path(__file__).parents[3] / "docs" / "adding-a-meter.md").read_text()
 FILES = dict(re.findall(r"```toml\n# (\w+\.toml)\n(.*?)```", PAGE, re.DOTALL))

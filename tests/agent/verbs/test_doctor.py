@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from agent.acquire import checkup_bus
-from agent.acquire.checkup import Patient, examine
-from agent.acquire.fake_bus import FakeBus
-from agent.acquire.line import line_of
-from agent.acquire.profile import find_profile, profile_names
+from agent.acquire.bus.fake import FakeBus
+from agent.acquire.bus.line import line_of
+from agent.acquire.profiles.profile import find_profile, profile_names
 from agent.cli import main
+from agent.commission import checkup_bus
+from agent.commission.checkup import Patient, examine
 from agent.errors import BusDownError
 from agent.records import ReadRequest
 from firmware_sim.testing import Meters, one_bus

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.acquire.learned import Learned
-from agent.acquire.learned_book import LEARNED_FILE, LearnedBook
-from agent.acquire.profile import find_profile, profile_names
+from agent.acquire.learn.book import LEARNED_FILE, LearnedBook
+from agent.acquire.learn.learned import Learned
+from agent.acquire.profiles.profile import find_profile, profile_names
 from agent.cli import main
 
 ROOT = Path(__file__).parents[3]

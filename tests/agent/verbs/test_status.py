@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.acquire.advice import advice
-from agent.acquire.poll_statistics import BusStatistics, MeterStatistics, PollStatistics
-from agent.acquire.status_file import write_status
+from agent.acquire.poll.statistics import BusStatistics, MeterStatistics, PollStatistics
+from agent.acquire.poll.status_file import write_status
 from agent.cli import main
+from agent.commission.advice import advice
 
 GATEWAY = """
 id = "gw-1"

@@ -1,0 +1,1 @@
+"""What a meter refuses, learned once and remembered."""

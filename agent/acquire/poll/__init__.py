@@ -1,0 +1,1 @@
+"""All meters on one tick: deadlines, rests, back-off, statistics."""

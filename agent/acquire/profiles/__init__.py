@@ -1,0 +1,1 @@
+"""Register maps as data, and a checker that teaches."""

@@ -1,0 +1,1 @@
+"""What values and answers say about wiring, profile and bus: arithmetic."""

@@ -1,0 +1,1 @@
+"""Finding meters on lines and networks."""
