@@ -67,7 +67,7 @@ class WindowBuilder:
         for sample in samples:
             if self._start_s is None:
                 self._open(self._aligned(sample.time_s))
-            column = math.floor((sample.time_s - self._start) / self._period_s + _ROUNDING)
+            column = self._column(sample.time_s)
             if not 0 <= column < self._ticks:
                 self.late += 1
                 continue
@@ -104,9 +104,18 @@ class WindowBuilder:
         return window
 
     def set_back(self, now_s: float) -> None:
-        """Drop the open window if it begins after ``now_s``: the clock was set back."""
-        if self._start_s is not None and now_s < self._start_s:
+        """Drop what the open window holds of times from ``now_s`` on: the clock was set back, they come anew."""
+        if self._start_s is None:
+            return
+        column = self._column(now_s)
+        if column <= self._first:
             self._start_s = None
+            return
+        for array in self._values.values():
+            array[:, column:] = np.nan
+        for flags in (self._answered, self._refused):
+            flags[:, column:] = False
+        self._last = min(self._last, column - 1)
 
     def _quality(self) -> tuple[Quality, ...]:
         """Give the letters; a meter is not silent before our first tick, nor after our last."""
@@ -127,6 +136,9 @@ class WindowBuilder:
 
     def _aligned(self, time_s: float) -> int:
         return int(time_s // self._window_s) * self._window_s
+
+    def _column(self, time_s: float) -> int:
+        return math.floor((time_s - self._start) / self._period_s + _ROUNDING)
 
     def _open(self, start_s: int) -> None:
         shape = (len(self._meters), self._ticks)

@@ -83,7 +83,7 @@ class Counter:
             units_wh = np.nan_to_num([resolution[row, register], self._resolution.unit_wh[row, register]])
             notices += _judge(view, row, register, steps, units_wh)
         self._resolution.forget(broken)
-        moved: Flags = np.greater(step, 0).any(axis=-1)
+        moved: Flags = np.logical_or.reduce(step > 0, axis=-1)
         return Readings(energy, np.stack([power, -power], axis=1), resolution, moved, broken), notices
 
     def _before(self, view: View, energy: Floats) -> tuple[Floats, Floats]:

@@ -241,3 +241,22 @@ def test_a_window_in_which_measuring_began_or_ended_is_not_called_silent(ticks: 
 
     assert window is not None
     assert window.quality == (letter,)
+
+
+def test_readings_of_a_time_that_comes_again_are_dropped() -> None:
+    """Where the clock is set back within a window, a register would else seem to fall to an earlier reading."""
+    energy = "active_energy_import_wh"
+    builder = WindowBuilder(("main",), PERIOD_S, WINDOW_S)
+
+    def read(tick: int, wh: float) -> Sample:
+        return Sample(meter="main", time_s=1_700_000_400.0 + tick * PERIOD_S, status="ok", values={energy: wh})
+
+    builder.add([read(1, 100.0), read(6, 600.0)])
+    builder.set_back(1_700_000_400.0 + 3 * PERIOD_S)
+    builder.add([read(4, 900.0)])
+
+    window = builder.close(1_700_001_000.0)
+    assert window
+    assert window.values[energy][0].tolist() == pytest.approx(
+        [np.nan, 100.0, *[np.nan] * 2, 900.0, *[np.nan] * 5], nan_ok=True
+    )

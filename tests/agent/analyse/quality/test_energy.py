@@ -44,6 +44,17 @@ def test_a_register_that_stands_still_while_power_flows() -> None:
     assert "the register is frozen" in told.texts[0]
 
 
+def test_a_register_that_never_moved_is_told_on_small_feeders_too() -> None:
+    """It might be coarse: 200 kWh, three times, must have flowed."""
+    series = metered(load(4 * DAY, 7000.0))
+    series[IMPORT] = np.full(len(series[IMPORT]), 48e6)
+
+    told = inspected({"office": {name: series[name] for name in ("active_power_w", IMPORT)}})
+
+    assert [check for _, check, _ in told.checks()] == ["energy"]
+    assert "the register is frozen" in told.texts[0]
+
+
 def test_a_power_that_stands_still_while_energy_advances() -> None:
     """The voltage moves, so it is not the whole meter that is stuck."""
     series = metered(load(40))
