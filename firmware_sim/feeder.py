@@ -2,13 +2,14 @@
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.chance import Chance, Floats
-from firmware_sim.electrical import Phases, Power, measure, phase_shares, share_out
+from firmware_sim.electrical import Phases, Power, Supply, measure, phase_shares, share_out
 from firmware_sim.errors import SimError
 from firmware_sim.faults.base import Fault, Reading, RegisterFault
 from firmware_sim.faults.book import FaultBook
@@ -16,20 +17,46 @@ from firmware_sim.fields import did_you_mean
 from firmware_sim.loads import Load
 from firmware_sim.nameplate import Nameplate
 from firmware_sim.registers import Bytes, RegisterMap
-from firmware_sim.scenario import MeterSpec
-
-if TYPE_CHECKING:
-    from firmware_sim.plant import Plant
+from firmware_sim.scenario import MeterSpec, Scenario
 
 BLOCK = 2048  # steps computed at once: a few milliseconds a meter
 PAGE = 512  # steps held as registers: those of a block would take a megabyte a meter
 _DEMAND_S = 900  # the usual demand interval
 
 
+class Facility(Protocol):
+    """What a metering point needs of the facility around it; blocks are numbers of ``BLOCK`` steps since 1970."""
+
+    scenario: Scenario
+    first_block: int
+
+    @property
+    def feeders(self) -> "Mapping[str, Feeder]":
+        """All metering points by the ids of their meters."""
+
+    def step_of(self, time_s: float) -> int:
+        """Give the number of the step in which a time lies."""
+
+    def times_s(self, block: int) -> Floats:
+        """Give the middles of the steps of a block."""
+
+    def supply(self, block: int) -> Supply:
+        """Give voltages and frequency over a block."""
+
+    def load_w(self, meter: MeterSpec, number: int, block: int) -> Floats:
+        """Give the power of one load of a meter over a block; NaN is a gap."""
+
+    def rated_w(self, meter: MeterSpec) -> float:
+        """Give the largest power to be expected behind a meter, W."""
+
+    def count_to(self, block: int) -> None:
+        """Count all meters' energy up to the start of a block."""
+
+
 class Feeder:
     """One metering point."""
 
-    def __init__(self, plant: "Plant", meter: MeterSpec, faults: FaultBook) -> None:
+    def __init__(self, plant: Facility, meter: MeterSpec, faults: FaultBook) -> None:
         self.meter, self.faults = meter, faults
         self._plant = plant
         self._scenario = plant.scenario

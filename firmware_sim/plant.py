@@ -27,7 +27,7 @@ class Plant:
         self.first_block = self.step_of(scenario.start_s) // BLOCK
         self._counted_to = self.first_block
         self.moments = functools.lru_cache(maxsize=4)(self._moments)
-        self.supply = functools.lru_cache(maxsize=4)(self._supply)
+        self._supply_of = functools.lru_cache(maxsize=4)(self._supply)
         self.feeders: dict[str, Feeder] = {}
         shared = {bus.name: bus.faults for bus in scenario.buses}
         for meter in scenario.meters:
@@ -44,6 +44,10 @@ class Plant:
 
     def _moments(self, block: int) -> Moments:
         return Moments(self.times_s(block), self.scenario.step_s, self._weather)
+
+    def supply(self, block: int) -> Supply:
+        """Give voltages and frequency over a block."""
+        return self._supply_of(block)
 
     def _supply(self, block: int) -> Supply:
         return supply(self.scenario.seed, self.times_s(block), self.scenario.step_s)
