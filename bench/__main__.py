@@ -1,7 +1,7 @@
 """Measure flatwatt beside its peers in one go, and write docs/performance.md.
 
 make bench                      everything, in about 20 minutes
-python -m bench --short         what needs nothing installed, in seconds; prints the page
+python -m bench --short         only the sections that are arithmetic or simulated time, in seconds
 """
 
 import argparse
@@ -17,8 +17,31 @@ from pathlib import Path
 from bench import fairness, flat_out, polling, rtu_cycle, start_up, wire_time
 from bench.peers.programs import FLATWATT
 
-_PAGE = Path(__file__).parents[1] / "docs/performance.md"
+PAGE = Path(__file__).parents[1] / "docs/performance.md"
 _DEADLINE_METERS = 200
+_HEADING = "\n## "
+
+
+def computed() -> Iterator[str]:
+    """Give the sections that are arithmetic or simulated time: the same on every machine."""
+    yield wire_time.section()
+    yield fairness.section()
+
+
+def _measured(installed: Path, seconds: float) -> Iterator[str]:
+    """Give the head of the page and the sections for which programs run."""
+    yield f"# Performance\n\n`make bench` measures all of this in one go and writes this page.\n\n{_machine()}\n"
+    yield polling.section(list(polling.compare(installed, (10, 50), seconds)), seconds)
+    yield polling.deadlines(polling.measure(FLATWATT, installed, _DEADLINE_METERS, seconds))
+    yield flat_out.section(flat_out.speeds(installed, 5.0))
+    yield rtu_cycle.section()
+    starts = start_up.start_up_s(5, 10)
+    yield (
+        "## Start-up\n\n"
+        f"From the start of `flatwatt run` to the first Modbus request on the wire, ten meters: "
+        f"{statistics.median(starts):.2f} s in the median of {len(starts)} starts ({starts[0]:.2f} to "
+        f"{starts[-1]:.2f} s). It polls on whole seconds, so up to one of them is waiting for the tick.\n"
+    )
 
 
 def _machine() -> str:
@@ -33,41 +56,28 @@ def _machine() -> str:
     )
 
 
-def _without_peers() -> Iterator[str]:
-    """Give the sections that are arithmetic or simulated time."""
-    yield wire_time.section()
-    yield fairness.section()
+def _write(sections: list[str]) -> None:
+    """Put sections into the page, in the place of those with the same heading."""
+    page = PAGE.read_text().split(_HEADING) if PAGE.exists() else []
+    parts = {_title(part): part.removesuffix("\n") for part in page}
+    parts |= {_title(section): section.removeprefix(_HEADING.lstrip()).removesuffix("\n") for section in sections}
+    PAGE.write_text(_HEADING.join(f"{part}\n" for part in parts.values()))
 
 
-def _measured(installed: Path, seconds: float) -> Iterator[str]:
-    """Give the sections for which programs run."""
-    yield polling.section(list(polling.compare(installed, (10, 50), seconds)), seconds)
-    yield polling.deadlines(polling.measure(FLATWATT, installed, _DEADLINE_METERS, seconds))
-    yield flat_out.section(flat_out.speeds(installed, 5.0))
-    yield rtu_cycle.section()
-    starts = start_up.start_up_s(5, 10)
-    yield (
-        "## Start-up\n\n"
-        f"From the start of `flatwatt run` to the first Modbus request on the wire, ten meters: "
-        f"{statistics.median(starts):.2f} s in the median of {len(starts)} starts ({starts[0]:.2f} to "
-        f"{starts[-1]:.2f} s). It polls on whole seconds, so up to one of them is waiting for the tick.\n"
-    )
+def _title(section: str) -> str:
+    return section.removeprefix(_HEADING.lstrip()).partition("\n")[0]
 
 
 def main() -> int:
-    """Measure, and print or write the page."""
+    """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="only what needs nothing installed; print it")
+    parser.add_argument("--short", action="store_true", help="only what is computed")
     parser.add_argument("--installed", type=Path, default=Path(".bench"), help="what bench/peers/install made")
     parser.add_argument("--seconds", type=float, default=65.0, help="for each program; a window of 60 s must close")
     args = parser.parse_args()
-    head = "# Performance\n\n`make bench` measures all of this in one go and writes this page.\n\n" + _machine() + "\n"
-    sections = [head]
-    for section in _without_peers() if args.short else (*_measured(args.installed, args.seconds), *_without_peers()):
-        print(section, flush=True)
-        sections.append(section)
-    if not args.short:
-        _PAGE.write_text("\n".join(sections))
+    sections = [] if args.short else list(_measured(args.installed, args.seconds))
+    _write([*sections, *computed()])
+    print(PAGE.read_text())
     return 0
 
 

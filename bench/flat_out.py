@@ -14,7 +14,7 @@ from agent.acquire.bus.line import line_of
 from agent.acquire.plan.plan import plan
 from agent.acquire.profiles.profile import load_profile
 from agent.records import Tier
-from bench.peers.programs import HERE, REGISTERS
+from bench.peers.facility import HERE, REGISTERS
 from bench.polling import FIRST_PORT, meters
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.peers.programs import PROGRAMS, Facility, Program
+from bench.peers.facility import Facility
+from bench.peers.programs import PROGRAMS, Program
 from bench.usage import Usage, watch
 from tests.broker import mosquitto
 

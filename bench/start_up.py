@@ -5,7 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.peers.programs import FLATWATT, Facility
+from bench.peers.facility import Facility
+from bench.peers.programs import FLATWATT
 from tests.broker import mosquitto
 
 
