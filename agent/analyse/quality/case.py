@@ -64,8 +64,9 @@ class CaseBook:
         cases = self.cases.setdefault(seen.check.name, {})
         if seen.check.unbroken:
             self._break_off(cases, np.isnan(seen.fault))
-        worse = [self._worse(window, seen, row) for row in np.flatnonzero(seen.fault == 1).tolist()]
-        well = [self._meters[row] for row in np.flatnonzero(seen.fault == 0)] if cases else []
+        faults = seen.fault.tolist()
+        worse = [self._worse(window, seen, row) for row, fault in enumerate(faults) if fault == 1]
+        well = [meter for meter, fault in zip(self._meters, faults, strict=True) if fault == 0] if cases else []
         better = [self._better(window, seen.check, cases, meter) for meter in well if meter in cases]
         return [notice for notice in (*worse, *better) if notice is not None]
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.features.robust import Floats, ratio
 from agent.analyse.quality.case import Check, Seen, Telling
 from agent.analyse.quality.counter import REGISTERS, Readings
 from agent.analyse.quality.flow import flow, nothing
@@ -73,7 +73,7 @@ class Energy:
         self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
         this_flow = flow(view, readings.flow_w, readings.moved)
         self._flow = self._flow.joined(this_flow)
-        end_wh, end_s, head_wh, rest_wh = _divided(view, readings)
+        end_wh, end_s, head_wh, rest_wh = _divided(view, readings, this_flow.mean_w)
         step_wh = np.where(np.isfinite(readings.resolution_wh), readings.resolution_wh, _UNKNOWN_WH)
         ended = _Ended(
             end_wh - self._start_wh, self._added_wh + head_wh, end_s - self._start_s, step_wh, self._flow.known
@@ -117,15 +117,14 @@ class Energy:
         return tolerance
 
 
-def _divided(view: View, readings: Readings) -> tuple[Floats, Floats, Floats, Floats]:
+def _divided(view: View, readings: Readings, mean_w: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Divide the window at its last reading: that reading, its time, the energy of the power before and after it.
 
     Without a reading (NaN) all of it comes before. A poll that is missing had the window's mean.
     """
     window = view.window
     known = np.isfinite(readings.energy_wh)
-    usual_w = np.nan_to_num(mean(readings.flow_w))[..., None]
-    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, usual_w)
+    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, mean_w[..., None])
     ticks = flow_w.shape[-1]
     tick = ticks - 1 - np.argmax(known[..., ::-1], axis=-1)
     has = known.any(axis=-1)

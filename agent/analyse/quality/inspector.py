@@ -18,7 +18,7 @@ from agent.analyse.quality.energy import Energy
 from agent.analyse.quality.power import Power
 from agent.analyse.quality.settings import Settings
 from agent.analyse.quality.supply import Supply
-from agent.analyse.quality.view import Flags, View, phases
+from agent.analyse.quality.view import Flags, View, phases, without_voltage
 from agent.analyse.quality.wiring import Wiring
 from agent.config import MeterFacts
 from agent.records import Notice, Quality, Window
@@ -112,6 +112,9 @@ class Inspector:
     def _view(self, window: Window) -> View:
         good = np.array([letter is Quality.GOOD for letter in window.quality])
         self._power.take(window, good)
+        voltage_v, current_a = phases(window, "voltage", "v"), np.abs(phases(window, "current", "a"))
+        phase_power_w = phases(window, "active_power", "w")
+        mean_voltage_v = mean(voltage_v)
         return View(
             window=window,
             good=good,
@@ -121,9 +124,13 @@ class Inspector:
             step_w=self._power.step_w,
             known_s=self._power.kept["known_s"],
             power_w=mean(window.values["active_power_w"]),
-            voltage_v=phases(window, "voltage", "v"),
-            current_a=np.abs(phases(window, "current", "a")),
-            phase_power_w=phases(window, "active_power", "w"),
+            voltage_v=voltage_v,
+            current_a=current_a,
+            phase_power_w=phase_power_w,
+            mean_voltage_v=mean_voltage_v,
+            mean_current_a=mean(current_a),
+            mean_phase_power_w=mean(phase_power_w),
+            dead=without_voltage(mean_voltage_v),
         )
 
     def _letters(self, window: Window, exchanged: Flags, reset: Flags) -> tuple[Quality, ...]:

@@ -35,17 +35,17 @@ class Supply:
 
     def take(self, view: View) -> list[Seen]:
         """Give what this window shows."""
-        voltage_v = mean(view.voltage_v)
-        uneven = self._uneven(view, voltage_v)
+        uneven = self._uneven(view)
         dip = self._dip(view)
-        self._remember(view, voltage_v)
+        self._remember(view)
         return [uneven, dip, _frequency(view)]
 
-    def _uneven(self, view: View, voltage_v: Floats) -> Seen:
+    def _uneven(self, view: View) -> Seen:
         """See a phase whose voltage left those of the others: in some networks they were never alike."""
+        voltage_v = view.mean_voltage_v
         middle_v = np.sort(voltage_v, axis=1)[:, 1:2]  # the median of three is one of the right ones
         apart = np.abs(ratio(voltage_v - middle_v, middle_v)) > _UNEVEN
-        carried = view.dead & (mean(view.current_a) > 0)  # no voltage where current flows: the tap's fault
+        carried = view.dead & (view.mean_current_a > 0)  # no voltage where current flows: the tap's fault
         odd = apart & (self.kept["alike"] > 0) & ~carried
         self.kept["alike"] = np.maximum(self.kept["alike"], ~apart & np.isfinite(middle_v))
 
@@ -79,8 +79,9 @@ class Supply:
 
         return Seen(DIP, verdict(worst < _DIP, view.good & ((worst < _DIP) | (worst >= _BACK))), tell)
 
-    def _remember(self, view: View, voltage_v: Floats) -> None:
+    def _remember(self, view: View) -> None:
         """Follow the usual voltage slowly, with a time constant of a day; what is far from it does not count."""
+        voltage_v = view.mean_voltage_v
         usual_v, known_s = self.kept["usual_v"], self.kept["known_s"]
         window_s = view.window.window_s
         near = ~(np.abs(voltage_v - usual_v) > _UNEVEN * usual_v)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.robust import Floats, mean
+from agent.analyse.features.robust import Floats
 from agent.records import Window
 
 Flags = NDArray[np.bool_]
@@ -28,13 +28,10 @@ class View:
     voltage_v: Floats
     current_a: Floats  # magnitudes: some meters sign their currents
     phase_power_w: Floats
-
-    @property
-    def dead(self) -> Flags:
-        """Whether a phase has no voltage that deserves the name, shape (meters, 3); not where none is known."""
-        volts = mean(self.voltage_v)
-        flags: Flags = volts <= _NO_VOLTAGE * np.fmax.reduce(volts, axis=1, keepdims=True)
-        return flags
+    mean_voltage_v: Floats  # these three have shape (meters, 3)
+    mean_current_a: Floats
+    mean_phase_power_w: Floats
+    dead: Flags  # (meters, 3) phases without a voltage that deserves the name; not where none is known
 
     @property
     def loaded(self) -> Flags:
@@ -46,6 +43,16 @@ class View:
 def phases(window: Window, stem: str, unit: str) -> Floats:
     """Give a quantity of all three phases, shape (meters, 3, ticks)."""
     return np.stack([window.values[f"{stem}_l{phase}_{unit}"] for phase in (1, 2, 3)], axis=1)
+
+
+def without_voltage(mean_voltage_v: Floats) -> Flags:
+    """Tell the phases (meters, 3) that have no voltage that deserves the name.
+
+    >>> without_voltage(np.array([[230.0, 3.0, np.nan]])).tolist()
+    [[False, True, False]]
+    """
+    flags: Flags = mean_voltage_v <= _NO_VOLTAGE * np.fmax.reduce(mean_voltage_v, axis=1, keepdims=True)
+    return flags
 
 
 def verdict(fault: Flags | np.bool, known: Flags | np.bool) -> Floats:

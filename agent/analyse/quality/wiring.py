@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.features.robust import Floats, ratio
 from agent.analyse.quality.case import Check, Seen, Telling, joined
 from agent.analyse.quality.view import LOW, Flags, View, verdict
 from agent.config import MeterFacts
@@ -43,13 +43,7 @@ class Wiring:
 
     def take(self, view: View) -> list[Seen]:
         """Give what this window shows."""
-        current_a, voltage_v = mean(view.current_a), mean(view.voltage_v)
-        return [
-            self._reversed(view),
-            self._crossed(view, current_a, voltage_v),
-            self._untapped(view, current_a, voltage_v),
-            self._idle(view, current_a),
-        ]
+        return [self._reversed(view), _crossed(view), self._untapped(view), self._idle(view)]
 
     def _reversed(self, view: View) -> Seen:
         """See one phase export throughout while the others import, or the whole meter; not where a generator may."""
@@ -65,7 +59,7 @@ class Wiring:
                 return Telling(
                     f"power is {view.power_w[row]:,.0f} W, negative throughout,", f"{advice} is not declared", {}
                 )
-            phase, others, powers = _odd(mean(view.phase_power_w)[row], int(np.argmax(back[row])))
+            phase, others, powers = _odd(view.mean_phase_power_w[row], int(np.argmax(back[row])))
             seen = f"phase {phase} exports {-powers[0]:,.0f} W while phases {others} draw {joined(powers[1:], 'W', 0)}"
             advice = (
                 f"the CT of phase {phase} is reversed: turn it, or exchange its two wires; or declare the generator"
@@ -74,28 +68,9 @@ class Wiring:
 
         return Seen(REVERSED, verdict(fault, view.good & (view.loaded | self._may_export)), tell)
 
-    def _crossed(self, view: View, current_a: Floats, voltage_v: Floats) -> Seen:
-        """See two phases 120 degrees off: their currents are measured with each other's voltage."""
-        factor = np.clip(ratio(mean(view.phase_power_w), voltage_v * current_a), -1.0, 1.0)
-        spread = ratio(np.abs(current_a - current_a.mean(axis=1, keepdims=True)).max(axis=1), current_a.mean(axis=1))
-        fits = np.array([_fits(factor, right) for right in range(3)])
-
-        def tell(row: int) -> Telling:
-            right = int(np.argmax(fits[:, row]))
-            phase, others, factors = _odd(factor[row], right)
-            texts = " and ".join(f"{value:.2f}" for value in factors[1:])
-            seen = (
-                f"phases {others} have power factors of {texts}, phase {phase} has {factors[0]:.2f}, at like currents"
-            )
-            advice = f"the CTs (or the voltages) of phases {others} are exchanged: exchange them back"
-            return Telling(seen, advice, {"right_phase": phase})
-
-        loaded = (voltage_v * current_a).sum(axis=1) > LOW * view.largest_w  # the powers themselves may cancel out
-        known = np.isfinite(factor).all(axis=1) & view.good & loaded & (spread < _BALANCED)
-        return Seen(CROSSED, verdict(fits.any(axis=0), known), tell)
-
-    def _untapped(self, view: View, current_a: Floats, voltage_v: Floats) -> Seen:
+    def _untapped(self, view: View) -> Seen:
         """See current without voltage, on a phase that had one: some networks earth a phase."""
+        current_a, voltage_v = view.mean_current_a, view.mean_voltage_v
         carries = current_a > LOW * current_a.max(axis=1, keepdims=True)
         missing = view.dead & carries & (self.kept["tapped"] > 0)
         self.kept["tapped"] = np.maximum(self.kept["tapped"], np.isfinite(voltage_v) & ~view.dead)
@@ -112,14 +87,15 @@ class Wiring:
 
         return Seen(UNTAPPED, verdict(missing.any(axis=1), view.good & np.isfinite(voltage_v).all(axis=1)), tell)
 
-    def _idle(self, view: View, current_a: Floats) -> Seen:
+    def _idle(self, view: View) -> Seen:
         """See a phase without current that carried its share for a day, while the others carry on."""
+        current_a = view.mean_current_a
         others_a = (current_a.sum(axis=1, keepdims=True) - current_a) / 2
         idle = (np.fmax.reduce(view.current_a, axis=-1) < LOW * others_a) & ~view.dead
         trusted = self.kept["carried_s"] >= _TRUST_S
         before_a = (self.kept["current_a"].sum(axis=1, keepdims=True) - self.kept["current_a"]) / 2
         stopped = trusted & idle & (others_a >= _STEADY * before_a)
-        self._remember(view, current_a, idle & trusted, current_a >= _CARRIES * others_a)
+        self._remember(view, idle & trusted, current_a >= _CARRIES * others_a)
 
         def tell(row: int) -> Telling:
             phase, others, amperes = _odd(current_a[row], int(np.argmax(stopped[row])))
@@ -133,14 +109,35 @@ class Wiring:
         known = np.isfinite(current_a).all(axis=1) & view.good & view.loaded & ~unclear
         return Seen(IDLE, verdict(stopped.any(axis=1), known), tell)
 
-    def _remember(self, view: View, current_a: Floats, paused: Flags, carries: Flags) -> None:
+    def _remember(self, view: View, paused: Flags, carries: Flags) -> None:
         """Count for how long each phase has carried its share without a pause; one that is missed keeps its count."""
+        current_a = view.mean_current_a
         known = np.isfinite(current_a) & (view.good & view.loaded)[:, None]
         never_zero = np.fmin.reduce(view.current_a, axis=-1) > 0
         carried_s = np.where(carries & never_zero, self.kept["carried_s"] + view.window.window_s, 0.0)
         self.kept["carried_s"] = np.where(known & ~paused, carried_s, self.kept["carried_s"])
         whole = (known & carries).all(axis=1, keepdims=True)
         self.kept["current_a"] = np.where(whole, current_a, self.kept["current_a"])
+
+
+def _crossed(view: View) -> Seen:
+    """See two phases 120 degrees off: their currents are measured with each other's voltage."""
+    current_a, product_va = view.mean_current_a, view.mean_voltage_v * view.mean_current_a
+    factor = np.clip(ratio(view.mean_phase_power_w, product_va), -1.0, 1.0)
+    spread = ratio(np.abs(current_a - current_a.mean(axis=1, keepdims=True)).max(axis=1), current_a.mean(axis=1))
+    fits = np.array([_fits(factor, right) for right in range(3)])
+
+    def tell(row: int) -> Telling:
+        right = int(np.argmax(fits[:, row]))
+        phase, others, factors = _odd(factor[row], right)
+        texts = " and ".join(f"{value:.2f}" for value in factors[1:])
+        seen = f"phases {others} have power factors of {texts}, phase {phase} has {factors[0]:.2f}, at like currents"
+        advice = f"the CTs (or the voltages) of phases {others} are exchanged: exchange them back"
+        return Telling(seen, advice, {"right_phase": phase})
+
+    loaded = product_va.sum(axis=1) > LOW * view.largest_w  # the powers themselves may cancel out
+    known = np.isfinite(factor).all(axis=1) & view.good & loaded & (spread < _BALANCED)
+    return Seen(CROSSED, verdict(fits.any(axis=0), known), tell)
 
 
 def _fits(factor: Floats, right: int) -> Flags:
