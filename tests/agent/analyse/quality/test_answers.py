@@ -3,7 +3,7 @@
 import numpy as np
 
 from agent.analyse.features.robust import Floats
-from tests.agent.analyse.metering import DAY, TICKS, inspected, load, metered
+from tests.agent.analyse.metering import TICKS, inspected, load, metered
 
 
 def stopped(series: Floats, first: int, last: int) -> Floats:
@@ -54,15 +54,14 @@ def test_a_power_beyond_what_the_feeder_carries_is_told_and_not_judged() -> None
 
 def test_a_feeder_that_rests_for_over_a_week_is_told() -> None:
     """Not one that rests over a weekend, nor a spare one that never had a load."""
-    watts = load(12 * DAY)
-    watts[DAY * TICKS : 9 * DAY * TICKS] = 0.0
-    weekend = load(12 * DAY)
-    weekend[DAY * TICKS : 4 * DAY * TICKS] = 0.0
+    day = np.arange(12 * 24 * TICKS) // (24 * TICKS)
+    watts = load(12 * 24)
+    meters = {
+        name: metered(np.where(rests, 0.0, watts), period_s=240.0)
+        for name, rests in (("hall", (day >= 1) & (day < 9)), ("works", (day >= 1) & (day < 4)), ("spare", day >= 0))
+    }
 
-    told = inspected({"hall": metered(watts), "works": metered(weekend), "spare": metered(0 * watts)})
+    told = inspected(meters, period_s=240.0, window_s=3600)
 
-    assert [(n, *rest) for n, *rest in told.checks()] == [
-        (8 * DAY - 1, "unused", "raised"),
-        (9 * DAY, "unused", "cleared"),
-    ]
+    assert told.checks() == [(8 * 24 - 1, "unused", "raised"), (9 * 24, "unused", "cleared")]
     assert told.texts[0].startswith("hall: no power flows (0.0 W at most) on a feeder that has carried 20.")

@@ -65,7 +65,7 @@ def story(
 
 @pytest.mark.parametrize(
     ("name", "days", "period_s", "slow_s", "window_s"),
-    [("demo", 14, 450, 3600, 900), ("demo", 4, 60, 60, 900), ("office", 0.5, 10, 60, 900)],
+    [("demo", 8, 450, 3600, 900), ("demo", 2, 60, 60, 900), ("office", 0.5, 10, 60, 900)],
 )
 def test_the_shipped_scenarios_give_nothing_to_tell(
     name: str, days: float, period_s: float, slow_s: float, window_s: int
@@ -77,7 +77,7 @@ def test_the_shipped_scenarios_give_nothing_to_tell(
     assert set("".join(letters.values())) == {"G"}
 
 
-@pytest.mark.parametrize(("period_s", "slow_s", "window_s"), [(60, 300, 900), (1, 60, 60)])
+@pytest.mark.parametrize(("period_s", "slow_s", "window_s"), [(60, 300, 3600), (1, 60, 60)])
 def test_a_works_of_many_meters_gives_nothing_to_tell(
     period_s: int, slow_s: int, window_s: int, tmp_path: Path
 ) -> None:
@@ -89,24 +89,28 @@ def test_a_works_of_many_meters_gives_nothing_to_tell(
     assert set("".join(letters.values())) == {"G"}
 
 
-@settings(max_examples=12, derandomize=True, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.floats(-60_000.0, 200_000.0), st.floats(0.0, 1.5), st.integers(1, 40)), min_size=1, max_size=12
-    ),
-    st.integers(0, 999),
-    st.sets(st.sampled_from(["apparent_power_va", "power_factor", "voltage_l2_v", "current_l1_a", "frequency_hz"])),
+LOADS = st.lists(
+    st.tuples(st.floats(-60_000.0, 200_000.0), st.floats(0.0, 1.5), st.integers(1, 40)), min_size=1, max_size=12
 )
-def test_whatever_honest_loads_do_there_is_nothing_to_tell(
-    phases_of_work: list[tuple[float, float, int]], seed: int, missing: set[str]
-) -> None:
-    """Loads that jump, swing, export and rest, on a meter with few or many quantities, over a day and a half."""
-    parts = [watts + spread * watts * np.sin(np.arange(n * TICKS) / 5) for watts, spread, n in phases_of_work]
-    watts = np.resize(np.concatenate(parts), int(1.5 * DAY) * TICKS)
-    watts = np.where(np.arange(len(watts)) // TICKS % 48 == 0, 10.0, watts)  # each load rests at times
-    series = metered(watts * load(int(1.5 * DAY), 1.0, seed), seed, factor=0.8)
+SPARED = ["apparent_power_va", "power_factor", "voltage_l2_v", "current_l1_a", "frequency_hz"]
 
-    told = inspected({"m": {name: values for name, values in series.items() if name not in missing}})
+
+@settings(max_examples=4, derandomize=True, deadline=None)
+@given(st.lists(st.tuples(LOADS, st.sets(st.sampled_from(SPARED))), min_size=4, max_size=4), st.integers(0, 999))
+def test_whatever_honest_loads_do_there_is_nothing_to_tell(
+    stories: list[tuple[list[tuple[float, float, int]], set[str]]], seed: int
+) -> None:
+    """Loads that jump, swing, export and rest, on meters with few or many quantities, over a day and a half."""
+    windows = 3 * DAY // 2
+    meters = {}
+    for number, (phases_of_work, missing) in enumerate(stories):
+        parts = [watts + spread * watts * np.sin(np.arange(n * TICKS) / 5) for watts, spread, n in phases_of_work]
+        watts = np.resize(np.concatenate(parts), windows * TICKS)
+        watts = np.where(np.arange(len(watts)) // TICKS % 48 == 0, 10.0, watts)  # each load rests at times
+        series = metered(watts * load(windows, 1.0, seed + number), seed + number, factor=0.8)
+        meters[f"m{number}"] = {name: values for name, values in series.items() if name not in missing}
+
+    told = inspected(meters)
 
     assert told.texts == []
 
