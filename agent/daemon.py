@@ -212,7 +212,7 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
 
 def _lesson(meter: str, learned: Learned, now_s: int) -> wire.Event:
     """Say what the plan of a meter learned, or that it begins anew."""
-    text = f"{meter} {learned.sentence() or 'is asked for everything again: another meter, or a week is over'}"
+    text = f"{meter} {learned.sentence() or 'is asked for everything again: another meter, a wrong lesson, or a week is over'}"
     logger.warning("%s", text)
     return event("plan", now_s, text, {"refused": ", ".join(learned.refused) or None}, meter)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.records import MeterProfile
 
+POWER = "active_power_w"  # what a meter is polled for
 _LASTS_S = 7 * 86_400.0  # a week: a refusal of one day must not cost a quantity for ever
 
 
@@ -30,17 +31,21 @@ class Learned:
     def applied(self, profile: MeterProfile) -> MeterProfile:
         """Give the profile with the lessons in it.
 
-        A hole holds for all function codes in a profile's ``forbidden``, so what is listed for another
-        one is taken out of it: to read across a hole it must be whole.
+        An active power that was refused is asked for all the same, by a request of its own: without it
+        the meter is worth nothing, and its first answer tells that the lesson was wrong. A hole holds
+        for all function codes in a profile's ``forbidden``, so what is listed for another one is taken
+        out of it: to read across a hole it must be whole.
         """
-        registers = tuple(register for register in profile.registers if register.name not in self.refused)
-        dropped = [(r.address, r.address + r.count - 1) for r in profile.registers if r.name in self.refused]
+        left_out = set(self.refused) - {POWER}
+        registers = tuple(register for register in profile.registers if register.name not in left_out)
+        dropped = [(r.address, r.address + r.count - 1) for r in profile.registers if r.name in left_out]
         listed = {address for r in registers for address in range(r.address, r.address + r.count)}
         spans = (range(first, last + 1) for first, last in (*self.forbidden, *dropped))
         learned = (part for span in spans for part in _without(span, listed))
         return replace(
             profile,
             registers=registers,
+            single=(*profile.single, POWER) if POWER in self.refused else profile.single,
             forbidden=tuple(dict.fromkeys((*profile.forbidden, *learned))),
             max_registers=min(profile.max_registers, self.max_registers or profile.max_registers),
         )

@@ -2,14 +2,16 @@
 
 A block that is refused (exceptions 2 and 3), or that stays without an answer while other blocks of
 the meter are answered, is searched: one piece of it a tick takes its place, beside the pieces that
-were answered already. What the search finds goes into the plan of all tiers.
+were answered already. What the search finds goes into the plan of all tiers. It may be wrong: a
+meter that is starting refuses what it has. An answer to what was refused disproves all lessons.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import cycle
 
 from agent.acquire.bus.line import Line
-from agent.acquire.learn.learned import NOTHING, Learned
+from agent.acquire.learn.learned import NOTHING, POWER, Learned
 from agent.acquire.learn.search import Piece, Search
 from agent.acquire.plan.plan import plan
 from agent.records import MeterProfile, ReadRequest, Register, Tier
@@ -25,6 +27,7 @@ class Learner:
 
     def __init__(self, profile: MeterProfile, unit: int, line: Line, learned: Learned) -> None:
         self.learned = learned
+        self.disproved = False  # something that was refused has been answered
         self._given = profile
         self._unit, self._line = unit, line
         self._base = 0
@@ -46,8 +49,9 @@ class Learner:
         self._replan()
 
     def forget(self) -> None:
-        """Begin anew, without any lesson: another meter may answer now, or a week is over."""
+        """Begin anew, without any lesson: another meter may answer now, a week is over, or it was wrong."""
         self.learned = NOTHING
+        self.disproved = False
         self._forget_searches()
         self._replan()
 
@@ -60,13 +64,19 @@ class Learner:
         short = [self._request(block.registers[:1], block.function) for block in blocks[:1]]
         return (*short, *blocks)
 
+    def doubt(self) -> ReadRequest | None:
+        """Give a block that was searched, or a register that was refused, each time another; None where none was."""
+        return next(self._doubts, None)
+
     @property
     def watches(self) -> bool:
-        """Whether it wants to know of answers; soon after the start it does no more."""
-        return bool(self._unproven or self._faults)
+        """Whether it wants to know of answers; soon after the start it does no more, where nothing is refused."""
+        return bool(self._unproven or self._faults or self.learned.refused or self._splits)
 
     def answered(self, request: ReadRequest) -> None:
         """Note an answer: the block is sound, and a later silence of it teaches nothing about its shape."""
+        if request in self._splits or any(register.name in self.learned.refused for register in request.registers):
+            self.disproved = True
         self._unproven.discard(request)
         self._faults.pop(request, None)
 
@@ -110,8 +120,9 @@ class Learner:
             max_registers=min(limits, default=None),
             identity=dict(identity),
         )
-        if self._under_search is not None:
-            self._splits[self._under_search] = tuple(self._piece(search, run) for run in search.runs)
+        block, parts = self._under_search, tuple(self._piece(search, run) for run in search.runs)
+        if block and block not in parts and search.refused != [POWER]:  # that is asked for all the same
+            self._splits[block] = parts
         self._search = None
         self._replan()
 
@@ -136,6 +147,8 @@ class Learner:
         self._plans = {tier: plan(self._profile, self._unit, (tier,), self._line, self._base) for tier in Tier}
         self._requests = {tier: self._split(requests) for tier, requests in self._plans.items()}
         self._unproven = {request for requests in self._plans.values() for request in requests}
+        refused = [r for r in self._given.registers if r.name in self.learned.refused and r.name != POWER]
+        self._doubts = cycle([self._request(self._moved((r,)), r.function) for r in refused] + [*self._splits])
 
     def _split(self, requests: Requests) -> Requests:
         """Take apart what a search could not put into the profile: a gap that another function code lists."""
@@ -166,8 +179,11 @@ class Learner:
 
     def _piece(self, search: Search, piece: Piece) -> ReadRequest:
         registers = search.registers[piece[0] : piece[1] + 1]
-        moved = tuple(replace(r, address=r.address + self._base) for r in registers) if self._base else registers
-        return self._request(moved, registers[0].function)
+        return self._request(self._moved(registers), registers[0].function)
+
+    def _moved(self, registers: tuple[Register, ...]) -> tuple[Register, ...]:
+        """Put registers of the profile where the SunSpec model begins."""
+        return tuple(replace(r, address=r.address + self._base) for r in registers) if self._base else registers
 
     def _request(self, registers: tuple[Register, ...], function: int) -> ReadRequest:
         first, end = registers[0].address, registers[-1].address + registers[-1].count

@@ -9,7 +9,7 @@ from agent.acquire.bus.bus import Bus
 from agent.acquire.bus.line import Line
 from agent.acquire.bus.times import UnitTimes
 from agent.acquire.codec import decode_poll, referred
-from agent.acquire.learn.learned import NOTHING, Learned
+from agent.acquire.learn.learned import NOTHING, POWER, Learned
 from agent.acquire.learn.learner import Learner, Requests
 from agent.acquire.plan.plan import bus_s
 from agent.acquire.poll.backoff import Backoff
@@ -20,7 +20,6 @@ from agent.acquire.poll.visit import Visit
 from agent.errors import BusReason
 from agent.records import MeterProfile, ReadRequest, Sample, Tier
 
-_POWER = "active_power_w"  # what a sample is for: with it the status is ok
 BACKOFF = "backoff"  # status of a sample whose meter, or block with the active power, was left alone
 _RANGE = "range"  # status of a sample whose active power was read and is impossible
 _IDENTITY = ("serial_number", "model_code")  # another value is another meter
@@ -114,6 +113,7 @@ class PolledMeter:
         failures = self.backoff.failures
         self._visit = Visit(bus, tick_s, self.tally, 0 if failures else self._retries, spare_s)
         self._asked = [Tier.FAST]
+        self._doubt: ReadRequest | None = None
         self._piece = self._learner.piece
         self.tally.polls += 1
         if failures >= _AWAY and self._locator is not None:
@@ -154,8 +154,8 @@ class PolledMeter:
         self._settle(visit)
         if Tier.IDENTITY in self._asked:
             self._recognise(values, visit.tick_s)
-        if _POWER in values:
-            status = _RANGE if _POWER in out_of_range else "ok"
+        if POWER in values:
+            status = _RANGE if POWER in out_of_range else "ok"
         else:
             status = visit.error.reason.value if visit.error else self._why_no_power()
         for tier in self._asked:
@@ -165,7 +165,7 @@ class PolledMeter:
 
     def _why_no_power(self) -> str:
         """Give the status of a visit on which the active power was not asked."""
-        if _POWER not in self._names[Tier.FAST]:
+        if POWER not in self._names[Tier.FAST]:
             return "ok"
         return BACKOFF if any(map(self._is_cold, self._cold)) else BusReason.EXCEPTION.value
 
@@ -195,6 +195,9 @@ class PolledMeter:
         self._asked.append(tier)
         if await self._ask_all(self._learner.requests(tier)):
             self._schedule.read(tier, self._visit.tick_s)
+            self._doubt = self._learner.doubt() if tier is Tier.IDENTITY else None
+            if self._doubt is not None:
+                await self._visit.ask(self._doubt)
 
     async def _try(self, piece: ReadRequest) -> None:
         """Ask what the search wants to know."""
@@ -233,6 +236,9 @@ class PolledMeter:
             for request in visit.answers:
                 self._learner.answered(request)
                 self._cold.pop(request, None)
+            if self._learner.disproved:
+                self._unlearn()
+                return
         if visit.unanswered is not None:
             self._cold.setdefault(visit.unanswered, self._new_backoff()).failed(visit.tick_s)
         if visit.error is not None or self._piece is not None:
@@ -243,14 +249,26 @@ class PolledMeter:
         if self._piece is not None:
             self._settle_piece(self._piece, visit)
         for request, code in visit.refused.items():
-            if code in _LESSONS and request != self._piece and not (self._locator and self._locator.doubt()):
+            news = code in _LESSONS and request not in (self._piece, self._doubt)
+            if news and not (self._locator and self._locator.doubt()):
                 self._learner.refused(request)
         if visit.unanswered is not None and visit.unanswered != self._piece:
             self._learner.silent(visit.unanswered)
         if self._learner.found:
+            known = self._learner.learned
             self._learner.conclude(visit.tick_s, self._identity)
-            self._cold.clear()
-            self._schedule.forget()  # what was refused is read now, not in an hour
+            self._replanned(known)
+
+    def _unlearn(self) -> None:
+        known = self._learner.learned
+        self._learner.forget()
+        self._replanned(known)
+
+    def _replanned(self, known: Learned) -> None:
+        """Read what was refused now, not in an hour; say what was learned."""
+        self._cold.clear()
+        self._schedule.forget()
+        if self._learner.learned != known:
             self._on_lesson(self.id, self._learner.learned)
 
     def _settle_piece(self, piece: ReadRequest, visit: Visit) -> None:
@@ -272,8 +290,7 @@ class PolledMeter:
                 self._locator.away()
         learned = self._learner.learned
         if not learned.empty and (exchanged or not learned.holds(tick_s)):
-            self._learner.forget()
-            self._on_lesson(self.id, self._learner.learned)
+            self._unlearn()
 
     def _is_cold(self, request: ReadRequest) -> bool:
         backoff = self._cold.get(request)
