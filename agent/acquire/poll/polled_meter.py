@@ -12,7 +12,7 @@ from agent.acquire.codec import decode_poll, referred
 from agent.acquire.learn.learned import NOTHING, POWER, Learned
 from agent.acquire.learn.learner import Learner, Requests
 from agent.acquire.plan.plan import bus_s
-from agent.acquire.poll.backoff import Backoff
+from agent.acquire.poll.backoff import Backoff, ColdBlocks
 from agent.acquire.poll.schedule import Schedule
 from agent.acquire.poll.statistics import MeterStatistics, Tally
 from agent.acquire.poll.sunspec import Locator
@@ -26,7 +26,7 @@ _IDENTITY = ("serial_number", "model_code")  # another value is another meter
 _LESSONS = (2, 3)  # exceptions that may be meant for a part of the block only: illegal address, illegal value
 _AWAY = 3  # silent polls in a row: what answers then may be another device
 _HEADERS = 8  # of SunSpec models a tick: most devices are walked through in one, and the bus has others to serve
-_SILENCES = 2  # a piece of a search stays unanswered for certain after two: one may be noise
+_FAILURES = 2  # a piece of a search is not answered for certain after two: one may be noise
 
 OnLesson = Callable[[str, Learned], None]
 
@@ -72,7 +72,6 @@ class PolledMeter:
         self._plan = plan
         self._schedule = schedule
         self._retries = retries
-        self._new_backoff = new_backoff
         self._on_lesson = on_lesson
         profile = plan.profile
         self._learner = Learner(profile, plan.unit, plan.line, plan.learned)
@@ -82,8 +81,8 @@ class PolledMeter:
         self._referred = referred(profile.registers)
         self._parameters: dict[str, float] = {}
         self._identity = dict(plan.learned.identity)
-        self._cold: dict[ReadRequest, Backoff] = {}  # blocks without an answer, while others of the meter have one
-        self._piece_silences = 0
+        self._cold = ColdBlocks(new_backoff)
+        self._piece_failures = 0
         self._knocks = 0
         self._visit: Visit
 
@@ -135,9 +134,9 @@ class PolledMeter:
             return [Job(visit.tick_s, header.wire_s, self._locate)] if header else []
         for deadline_s, tier in self._schedule.due(visit.tick_s):
             requests = self._learner.requests(tier)
-            if not self._cold or not any(map(self._is_cold, requests)):
+            if not self._cold.any(visit.tick_s, requests):
                 found.append(Job(deadline_s, bus_s(requests, self._plan.line), partial(self._read_tier, tier)))
-        if self._piece is not None and not self._is_cold(self._piece):
+        if self._piece is not None and not self._cold.any(visit.tick_s, (self._piece,)):
             found.append(Job(visit.tick_s, self._piece.wire_s, partial(self._try, self._piece)))
         return found
 
@@ -167,7 +166,7 @@ class PolledMeter:
         """Give the status of a visit on which the active power was not asked."""
         if POWER not in self._names[Tier.FAST]:
             return "ok"
-        return BACKOFF if any(map(self._is_cold, self._cold)) else BusReason.EXCEPTION.value
+        return BACKOFF if self._cold.any(self._visit.tick_s) else BusReason.EXCEPTION.value
 
     async def _knock(self) -> bool:
         """Ask what it answered before, else one thing after the other: it may be deaf to some. Tell if it is there."""
@@ -185,7 +184,7 @@ class PolledMeter:
         for request in requests:
             if self._visit.over:
                 return False
-            cold = bool(self._cold) and self._is_cold(request)
+            cold = self._cold.any(self._visit.tick_s, (request,))
             complete = not cold and await self._visit.ask(request) and complete
         return complete
 
@@ -235,12 +234,14 @@ class PolledMeter:
         if self._learner.watches or self._cold:
             for request in visit.answers:
                 self._learner.answered(request)
-                self._cold.pop(request, None)
+                self._cold.answered(request)
             if self._learner.disproved:
                 self._unlearn()
                 return
-        if visit.unanswered is not None:
-            self._cold.setdefault(visit.unanswered, self._new_backoff()).failed(visit.tick_s)
+        powers = self._learner.requests(Tier.FAST)
+        for request in visit.failed:
+            if request not in powers or request == visit.unanswered:  # those are worth the few bytes of an exception
+                self._cold.failed(request, visit.tick_s)
         if visit.error is not None or self._piece is not None:
             self._learn(visit)
 
@@ -273,9 +274,9 @@ class PolledMeter:
 
     def _settle_piece(self, piece: ReadRequest, visit: Visit) -> None:
         """Tell the search whether its piece was answered, as soon as that is certain; a tier may have asked it."""
-        self._piece_silences += visit.unanswered == piece
-        if piece in visit.answers or piece in visit.refused or self._piece_silences >= _SILENCES:
-            self._piece_silences = 0
+        self._piece_failures += piece in visit.failed
+        if piece in visit.answers or piece in visit.refused or self._piece_failures >= _FAILURES:
+            self._piece_failures = 0
             self._learner.tell_piece(piece in visit.answers)
 
     def _recognise(self, values: dict[str, float], tick_s: float) -> None:
@@ -291,10 +292,6 @@ class PolledMeter:
         learned = self._learner.learned
         if not learned.empty and (exchanged or not learned.holds(tick_s)):
             self._unlearn()
-
-    def _is_cold(self, request: ReadRequest) -> bool:
-        backoff = self._cold.get(request)
-        return backoff is not None and backoff.waits(self._visit.tick_s)
 
 
 def _names(profile: MeterProfile, tier: Tier) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class Schedule:
         self._shifts = {tier: place * period_s for tier, period_s in self._periods.items()}
         self._slow_period_s = slow_period_s
         self._read: dict[Tier, int] = {}  # the period in which it was last read
-        self._asked_s: float | None = None  # the first tick that asked for what was never read
+        self._asked_s: float | None = None  # the earliest tick that asked for what was never read
         self._quiet_from_s = self._quiet_until_s = float("-inf")
 
     def due(self, tick_s: float) -> list[tuple[float, Tier]]:
@@ -29,7 +29,7 @@ class Schedule:
         for tier in self._periods:
             index = self._index(tier, tick_s)
             if tier not in self._read:
-                self._asked_s = tick_s if self._asked_s is None else self._asked_s
+                self._asked_s = tick_s if self._asked_s is None else min(self._asked_s, tick_s)
                 found.append((self._asked_s + self._slow_period_s, tier))
             elif self._read[tier] != index:
                 overdue = index > self._read[tier] + 1

@@ -27,6 +27,7 @@ class Visit:
         "answers",
         "bus_down",
         "error",
+        "failed",
         "heard",
         "refused",
         "spare_s",
@@ -38,6 +39,7 @@ class Visit:
         self.tick_s = tick_s
         self.answers: dict[ReadRequest, tuple[int, ...]] = {}
         self.refused: dict[ReadRequest, int] = {}  # with the exception's code
+        self.failed: list[ReadRequest] = []  # for now: without an answer, or one that says so (busy, out of order)
         self.unanswered: ReadRequest | None = None
         self.error: BusError | None = None  # the first
         self.heard = False  # there was an answer of some kind, a refusal too
@@ -76,7 +78,9 @@ class Visit:
             if error.code in _REFUSALS:
                 self.refused[request] = error.code
                 return True
+            self.failed.append(request)
         else:
+            self.failed.append(request)
             self.unanswered = request
         return False
 

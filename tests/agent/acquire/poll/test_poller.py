@@ -88,6 +88,46 @@ async def test_block_that_is_never_answered_costs_a_few_requests_and_no_sample()
     assert sum(asked.address == ADDRESSES[SERIAL] for asked in bus.requests) == 5
 
 
+class Busy(FakeBus):
+    """Meters that answer the registers ``busy`` with an exception that says "not now"."""
+
+    busy: frozenset[str] = frozenset()
+    code = 6
+
+    async def read(self, request: ReadRequest) -> tuple[int, ...]:
+        """Give the words. Raises BusError."""
+        if request.address in {ADDRESSES[name] for name in self.busy}:
+            self.requests.append(request)
+            raise BusError(BusReason.EXCEPTION, f"the device refused: exception {self.code}", self.code)
+        return await super().read(request)
+
+
+@pytest.mark.parametrize("code", [4, 6, 10, 11])
+async def test_counter_that_is_never_ready_is_left_alone_for_longer_and_longer(code: int) -> None:
+    """It would else be the most overdue job on every tick, and the other meters' turn would never come."""
+    bus = Busy(holding(1))
+    bus.busy, bus.code = frozenset({ENERGY}), code
+    poller = poller_of((bus, [meter("m", 1)]))
+
+    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(180)]
+
+    assert [sample.values[POWER] for sample in samples] == [1000.0] * 180
+    assert sum(asked.address == ADDRESSES[ENERGY] for asked in bus.requests) <= 12
+
+
+async def test_power_that_is_not_ready_is_asked_for_on_the_next_tick() -> None:
+    """A meter that was busy for a moment loses one sample."""
+    bus = Busy(holding(1))
+    poller = poller_of((bus, [meter("m", 1)]))
+    bus.busy = frozenset({POWER})
+    first = await poller.poll(START_S, None)
+    bus.busy = frozenset()
+
+    second = await poller.poll(START_S + 1, None)
+
+    assert [sample.status for sample in first + second] == ["exception", "ok"]
+
+
 async def test_refused_tier_is_not_asked_again_before_its_time() -> None:
     """A register that the meter does not have costs one request, and one with the identity that doubts it."""
     bus = FakeBus({key: word for key, word in holding(1).items() if key[2] != ADDRESSES[ENERGY]})
