@@ -1,6 +1,8 @@
 """How long to wait for an answer: twice as long as the unit has needed of late. Arithmetic, no clock.
 
-The operator's time-out is the ceiling, which the first request gets. A time-out doubles the
+The operator's time-out is the ceiling, which the first request gets. A few answers say little about
+the slowest, so the second request gets six times the first answer, the third four times the slower
+of two, and so on towards twice. A time-out doubles the
 patience, as TCP does (RFC 6298, 5.5), so a meter that became slower is heard within a few polls.
 One that stays silent at the ceiling too is dead rather than slow, and the doubling begins again:
 it is most likely to come back as fast as it was. Why this is safe: ``docs/decisions/0010``.
@@ -9,12 +11,14 @@ it is most likely to come back as fast as it was. Why this is safe: ``docs/decis
 from dataclasses import dataclass
 
 _MARGIN = 2.0  # times the slowest answer of late: waiting costs only where none comes, a lost answer always
+_UNSURE = 4.0  # more of that after one answer, half after two, …: one start in 20 loses an answer, in three without it
 _FORGETTING = 1 / 1024  # of the way, with each answer: some 15 min at one a second, as often as meters pause to store
 
 
 @dataclass(slots=True)
 class _Unit:
     slowest_s: float | None = None  # of late; None before the first answer
+    answers: int = 0
     doublings: int = 0
 
 
@@ -34,10 +38,10 @@ class Patience:
         1.0
         >>> patience.answered(7, 0.08)
         >>> patience.timeout_s(7)
-        0.16
+        0.48
         >>> patience.timed_out(7)
         >>> patience.timeout_s(7)
-        0.32
+        0.96
         """
         known = self._units.get(unit)
         if known is None:
@@ -45,7 +49,8 @@ class Patience:
         slowest_s = self._slowest_s() if known.slowest_s is None else known.slowest_s
         if slowest_s is None:
             return self._ceiling_s
-        return min(self._ceiling_s, max(self._floor_s, _MARGIN * slowest_s) * 2.0**known.doublings)
+        margin = _MARGIN + _UNSURE / max(1, known.answers)
+        return min(self._ceiling_s, max(self._floor_s, margin * slowest_s) * 2.0**known.doublings)
 
     def answered(self, unit: int, beyond_wire_s: float) -> None:
         """Note an answer, also one that came after the time-out."""
@@ -53,6 +58,7 @@ class Patience:
         if known is None:
             known = self._units[unit] = _Unit()
         known.doublings = 0
+        known.answers += 1
         if known.slowest_s is None or beyond_wire_s > known.slowest_s:
             known.slowest_s = beyond_wire_s
         else:

@@ -51,8 +51,11 @@ class LearnedBook:
         except (OSError, UnicodeDecodeError) as error:
             return self._set_aside(error)
         try:
-            return {str(key): _from_json(lesson) for key, lesson in json.loads(text)["meters"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            book = json.loads(text)
+            if book["version"] != _VERSION:
+                raise ValueError(f"it has version {book['version']}, this is {_VERSION}")
+            return {str(key): _from_json(lesson) for key, lesson in book["meters"].items()}
+        except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError) as error:
             return self._set_aside(error)
 
     def _set_aside(self, why: Exception) -> dict[str, Learned]:

@@ -10,18 +10,20 @@ A round that was begun is finished: on a bus that is too slow for the tick every
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agent.acquire.bus.bus import Bus
 from agent.acquire.poll.backoff import Backoff
 from agent.acquire.poll.polled_meter import BACKOFF, PolledMeter
 from agent.acquire.poll.statistics import Periods
-from agent.errors import BusReason
+from agent.errors import BusError, BusReason
 from agent.records import Sample
 
 logger = logging.getLogger(__name__)
 
 _SILENT = 3  # polls in a row without an answer are worth a line; one may be noise
+_RESTS = 5  # ticks in a row; the bus waits for one late answer no longer than its time-out
 _CAUTION = 1.5  # times the wire time that a job is given: a meter may take longer than a typical one
 
 
@@ -37,6 +39,7 @@ class Rounds:
         self._backoff = backoff  # of the bus as a whole
         self._now_s = now_s
         self._tick_s, self._deadline_s = float("-inf"), float("inf")
+        self._rests: Counter[str] = Counter()  # ticks in a row at which a meter was left in peace
         self._silence_s: dict[str, float] = {}  # what a silent meter's last request took
 
     async def run(self, tick_s: float, deadline_s: float) -> None:
@@ -96,20 +99,40 @@ class Rounds:
         """Ask a silent meter if its wait is over and the tick has room for a time-out; tell whether it was asked."""
         spare_s = max(0.0, self._spare_s())
         no_room = knocked and self._silence_s.get(meter.id, 0.0) > spare_s
-        if meter.backoff.waits(self._tick_s) or self._bus.rest_s(meter.unit) > spare_s or no_room:
+        if meter.backoff.waits(self._tick_s) or no_room:
             self._skip(meter, BACKOFF)
             return False
+        if self._bus.rest_s(meter.unit) > spare_s:
+            self._let_rest(meter)
+            return False
+        self._rests.pop(meter.id, None)
         if await self._begin(meter):
             await self._do_jobs([meter])
         return True
+
+    def _let_rest(self, meter: PolledMeter) -> None:
+        """Skip a meter from which an answer to an earlier request may yet come; a failure, if that goes on and on."""
+        self._rests[meter.id] += 1
+        if self._rests[meter.id] <= _RESTS:
+            self._skip(meter, BACKOFF)
+            return
+        text = f"unit {meter.unit} goes on answering what it was not asked: has another meter this unit id?"
+        meter.tally.failed(BusError(BusReason.GARBAGE, text))
+        meter.backoff.failed(self._tick_s)
+        self._skip(meter, BusReason.GARBAGE.value)
+        self._tell(meter, meter.backoff.failures - 1)
 
     def _skip(self, meter: PolledMeter, status: str) -> None:
         self.samples.append(meter.skip(self._tick_s, status))
 
     def _hand_in(self, meter: PolledMeter) -> None:
-        """Take the sample of a visit, and say once that a meter is silent or is back."""
+        """Take the sample of a visit."""
         silent_before = meter.backoff.failures
         self.samples.append(meter.sample())
+        self._tell(meter, silent_before)
+
+    def _tell(self, meter: PolledMeter, silent_before: int) -> None:
+        """Say once that a meter is silent or is back."""
         if meter.backoff.failures == _SILENT != silent_before:
             logger.warning("meter %s on bus %s does not answer: %s", meter.id, self._name, meter.tally.last_error)
         elif silent_before >= _SILENT and not meter.backoff.failures:

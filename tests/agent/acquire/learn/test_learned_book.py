@@ -39,9 +39,11 @@ def test_lesson_that_is_forgotten_leaves_the_file(tmp_path: Path) -> None:
         b"",
         b"\xff\xfe",
         b"[]",
-        b'{"meters": 3}',
-        b'{"meters": {"a": {"since_s": 0, "forbidden": [[1, 70000]], "refused": [], "max_registers": null}}}',
-        b'{"meters": {"a": {"since_s": 0, "forbidden": [[1, 2]], "refused": [], "max_registers": "x"}}}',
+        b'{"version": 1, "meters": 3}',
+        b'{"version": 2, "meters": {}}',
+        b'{"version": 1, "meters": {"a": {"since_s": 0, "forbidden": [], "refused": [], "max_registers": Infinity}}}',
+        b'{"version": 1, "meters": {"a": {"since_s":0, "forbidden": [[1, 70000]], "refused": [], "max_registers": 1}}}',
+        b'{"version": 1, "meters": {"a": {"since_s": 0, "forbidden": [[1, 2]], "refused": [], "max_registers": "x"}}}',
     ],
 )
 def test_damaged_file_is_set_aside_and_said(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:

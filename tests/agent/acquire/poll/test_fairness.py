@@ -66,3 +66,25 @@ def test_silent_meters_are_asked_on_different_ticks_where_one_has_no_room_for_al
 
     assert max(asked[2:]) == 1
     assert set(in_time[2:]) == {2}
+
+
+def test_unit_that_goes_on_answering_unasked_is_a_failure_that_is_seen() -> None:
+    """Two meters with one unit id: the line is never free of late answers, and the status says so."""
+
+    class Chattering(FakeBus):
+        def rest_s(self, unit: int) -> float:
+            return 1.2 if unit == 2 else 0.0
+
+    poller = poller_of((Chattering(holding(1, 2)), [meter(f"m{unit}", unit) for unit in (1, 2)]))
+
+    async def poll() -> list[str]:
+        return [sample.status for tick in range(60) for sample in await poller.poll(START_S + tick, 0.95)]
+
+    statuses = virtually(poll())
+    seen = poller.statistics().meters["m2"]
+
+    assert statuses.count("ok") == 60
+    assert set(statuses[:11]) == {"ok", "backoff"}
+    assert statuses[11] == "garbage"
+    assert 3 <= seen.silent_polls <= 6
+    assert seen.last_error == "unit 2 goes on answering what it was not asked: has another meter this unit id?"
