@@ -2,23 +2,23 @@
 
 The operator's time-out is the ceiling, which the first request gets. A few answers say little about
 the slowest, so the second request gets six times the first answer, the third four times the slower
-of two, and so on towards twice. A time-out doubles the
-patience, as TCP does (RFC 6298, 5.5), so a meter that became slower is heard within a few polls.
-One that stays silent at the ceiling too is dead rather than slow, and the doubling begins again:
-it is most likely to come back as fast as it was. Why this is safe: ``docs/decisions/0010``.
+of two, and so on towards twice. A time-out doubles the patience, as TCP does (RFC 6298, 5.5), so a
+meter that became slower is heard within a few polls. One that stays silent at the ceiling too is
+dead rather than slow, and the doubling begins again: it is most likely to come back as fast as it
+was. Why this is safe: ``docs/decisions/0010``.
 """
 
 from dataclasses import dataclass
 
 _MARGIN = 2.0  # times the slowest answer of late: waiting costs only where none comes, a lost answer always
-_UNSURE = 4.0  # more of that after one answer, half after two, …: one start in 20 loses an answer, in three without it
+_UNSURE = 4.0  # more times after one answer, half as many after two, …: false time-outs in 1 of 20 starts, not 1 of 3
 _FORGETTING = 1 / 1024  # of the way, with each answer: some 15 min at one a second, as often as meters pause to store
 
 
 @dataclass(slots=True)
 class _Unit:
-    slowest_s: float | None = None  # of late; None before the first answer
     answers: int = 0
+    slowest_s: float = 0.0  # of late
     doublings: int = 0
 
 
@@ -46,11 +46,8 @@ class Patience:
         known = self._units.get(unit)
         if known is None:
             return self._ceiling_s
-        slowest_s = self._slowest_s() if known.slowest_s is None else known.slowest_s
-        if slowest_s is None:
-            return self._ceiling_s
-        margin = _MARGIN + _UNSURE / max(1, known.answers)
-        return min(self._ceiling_s, max(self._floor_s, margin * slowest_s) * 2.0**known.doublings)
+        needed_s = max(self._floor_s, self._expected_s(known))
+        return min(self._ceiling_s, needed_s * 2.0**known.doublings)
 
     def answered(self, unit: int, beyond_wire_s: float) -> None:
         """Note an answer, also one that came after the time-out."""
@@ -59,7 +56,7 @@ class Patience:
             known = self._units[unit] = _Unit()
         known.doublings = 0
         known.answers += 1
-        if known.slowest_s is None or beyond_wire_s > known.slowest_s:
+        if known.answers == 1 or beyond_wire_s > known.slowest_s:
             known.slowest_s = beyond_wire_s
         else:
             known.slowest_s += (beyond_wire_s - known.slowest_s) * _FORGETTING
@@ -70,7 +67,8 @@ class Patience:
         known = self._units.setdefault(unit, _Unit())
         known.doublings = 0 if at_ceiling else known.doublings + 1
 
-    def _slowest_s(self) -> float | None:
-        """Give what the slowest neighbour needs: the best guess for a unit that has never answered."""
-        known_s = [unit.slowest_s for unit in self._units.values() if unit.slowest_s is not None]
-        return max(known_s, default=None)
+    def _expected_s(self, known: _Unit) -> float:
+        """Give how long an answer may take; a unit that has never answered is measured by its slowest neighbour."""
+        if known.answers:
+            return (_MARGIN + _UNSURE / known.answers) * known.slowest_s
+        return max((_MARGIN * unit.slowest_s for unit in self._units.values() if unit.answers), default=self._ceiling_s)
