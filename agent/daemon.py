@@ -13,7 +13,7 @@ from agent import __version__
 from agent.acquire.learn.learned import Learned
 from agent.acquire.poll.make_poller import make_poller
 from agent.acquire.poll.poller import Poller
-from agent.acquire.poll.status_file import PERIOD_S, STATUS_FILE, write_status
+from agent.acquire.poll.status_file import KEPT_S, LOOK_S, STATUS_FILE, stop_asking, write_status
 from agent.acquire.profiles.profile import find_profile
 from agent.analyse.analyst import Analyst
 from agent.analyse.detect.evidence import shipped_rules
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 1.0  # on a signal: what is under way may still be confirmed
 _GOODBYE_S = 2.0  # for the publisher to take leave of the broker
+_DISK_S = 60.0  # a disk that cannot be written to is told of once a minute at most
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
@@ -117,13 +118,18 @@ async def _measure(pipeline: Pipeline, publisher: Publisher, until_s: float) -> 
 
 
 async def _report(poller: Poller, path: Path, clock: Clock) -> None:
-    """Keep what ``flatwatt status`` shows; a disk that is full costs that and nothing else."""
+    """Write what ``flatwatt status`` shows when it asks, and seldom else; a full disk costs that and nothing more."""
+    loop = asyncio.get_running_loop()
+    due_s = loop.time()
     while True:
         try:
-            write_status(path, poller.statistics(), clock.now_s())
+            if stop_asking(path) or loop.time() >= due_s:
+                due_s = loop.time() + KEPT_S
+                write_status(path, poller.statistics(), clock.now_s())
         except OSError as error:
             logger.warning("%s cannot be written: %s", path, error.strerror)
-        await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(_DISK_S)
+        await asyncio.sleep(LOOK_S)
 
 
 class _Birth:
@@ -212,7 +218,8 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
 
 def _lesson(meter: str, learned: Learned, now_s: int) -> wire.Event:
     """Say what the plan of a meter learned, or that it begins anew."""
-    text = f"{meter} {learned.sentence() or 'is asked for everything again: another meter, a wrong lesson, or a week is over'}"
+    anew = "is asked for everything again: it is another meter, what was refused is answered, or a week is over"
+    text = f"{meter} {learned.sentence() or anew}"
     logger.warning("%s", text)
     return event("plan", now_s, text, {"refused": ", ".join(learned.refused) or None}, meter)
 

@@ -2,19 +2,21 @@
 
     flatwatt status -c gateway.toml
 
-Nothing is asked of the meters: the agent writes its counts into the configuration's state_dir every
-10 s, and this reads them. docs/operations.md says what each number means. Exit code 1 where the
-agent has not written for a minute.
+Nothing is asked of the meters: the agent is asked to write its counts into the configuration's
+state_dir, and this reads them. docs/operations.md says what each number means. Exit code 1 where
+the agent does not answer; then the last counts that it wrote are shown.
 """
 
 import argparse
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 HELP = "how the meters of a running gateway answer, and what to do"
 
-_STALE_S = 60.0  # six writings: the agent is not running, or its disk is full
+_ANSWER_S = 5.0  # the agent looks once a second; closing a window may keep it from that
+_LOOK_S = 0.05
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_gateway(args.config)
     path = config.state_dir / STATUS_FILE
+    answered = _ask(path)
     status = read_status(path)
     age_s = max(0.0, time.time() - path.stat().st_mtime)
     steps = advice(status, config.poll.period_s)
@@ -40,9 +43,29 @@ def run(args: argparse.Namespace) -> int:
         say_json({"gateway": config.id, "age_s": round(age_s, 1), **status, "advice": steps})
     else:
         _write(config.id, age_s, status, steps)
-    if age_s > _STALE_S:
-        raise FlatwattError(f"{path} is {age_s:.0f} s old: is `flatwatt run` running? See its log")
+    if not answered:
+        raise FlatwattError(f"{path} is {age_s:.0f} s old, and the agent does not answer: is `flatwatt run` running?")
     return 0
+
+
+def _ask(path: Path) -> bool:
+    """Have the agent write its counts; tell whether it did."""
+    from agent.acquire.poll.status_file import ask_for_status, stop_asking
+
+    before_ns = _written_ns(path)
+    give_up_s = time.monotonic() + _ANSWER_S
+    with contextlib.suppress(OSError):  # where nothing can be written, the agent cannot be asked
+        ask_for_status(path)
+        while time.monotonic() < give_up_s:
+            if _written_ns(path) != before_ns:
+                return True
+            time.sleep(_LOOK_S)
+        stop_asking(path)
+    return False
+
+
+def _written_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What the poller knows of its buses and meters, in one file that ``flatwatt status`` shows.
 
-``docs/operations.md`` says what each number means.
+It is written when somebody asks: a memory card wears out by writing, and hardly anybody looks. To
+ask is to make the file ``status.wanted`` beside it. ``docs/operations.md`` says what each number means.
 """
 
 import json
@@ -12,7 +13,22 @@ from agent.acquire.poll.statistics import BusStatistics, MeterStatistics, PollSt
 from agent.errors import InputError
 
 STATUS_FILE = "status.json"
-PERIOD_S = 10.0  # between two writings: cheap enough, and fresh enough for a person at the meters
+LOOK_S = 1.0  # between two looks whether somebody asks; a look writes nothing
+KEPT_S = 3600.0  # an agent that died leaves its counts of an hour ago or less
+
+
+def ask_for_status(path: Path) -> None:
+    """Ask the running agent to write the file anew. Raises OSError."""
+    _wanted(path).touch()
+
+
+def stop_asking(path: Path) -> bool:
+    """Take the question back; tell whether there was one. Raises OSError."""
+    try:
+        _wanted(path).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def write_status(path: Path, statistics: PollStatistics, time_s: float) -> None:
@@ -35,8 +51,12 @@ def read_status(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path} is not there; has `flatwatt run` been started with this configuration?") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}; the running agent writes it anew within 10 s") from None
+        raise InputError(f"{path} cannot be read: {error}; the running agent writes it anew when asked") from None
     return dict(status)
+
+
+def _wanted(path: Path) -> Path:
+    return path.with_suffix(".wanted")
 
 
 def _plain(counts: BusStatistics | MeterStatistics) -> dict[str, Any]:

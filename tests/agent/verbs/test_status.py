@@ -1,17 +1,26 @@
 """``flatwatt status``: what the agent counts, and what to do about it."""
 
+import asyncio
 import json
 import math
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from agent.acquire.poll.poller import Poller
 from agent.acquire.poll.statistics import BusStatistics, MeterStatistics, PollStatistics
-from agent.acquire.poll.status_file import write_status
+from agent.acquire.poll.status_file import ask_for_status, stop_asking, write_status
 from agent.cli import main
+from agent.clock import SystemClock
 from agent.commission.advice import advice
+from agent.daemon import _report
+from agent.verbs import status as module
+from bench.fairness import virtually
 
 GATEWAY = """
 id = "gw-1"
@@ -68,14 +77,31 @@ def gateway(tmp_path: Path) -> Path:
     return path
 
 
-def written(gateway: Path, counts: PollStatistics) -> Path:
-    """Write the counts as the agent does."""
+@pytest.fixture
+def agent(gateway: Path) -> Iterator[Callable[[PollStatistics], None]]:
+    """An agent that answers with the counts that it is given."""
+    over = threading.Event()
     path = gateway.parent / "state/status.json"
-    write_status(path, counts, 5000.0)
-    return path
+
+    def answer(counts: PollStatistics) -> None:
+        while not over.wait(0.01):
+            if stop_asking(path):
+                write_status(path, counts, 5000.0)
+
+    threads: list[threading.Thread] = []
+
+    def start(counts: PollStatistics) -> None:
+        threads.append(threading.Thread(target=answer, args=(counts,)))
+        threads[0].start()
+
+    yield start
+    over.set()
+    threads[0].join()
 
 
-def test_tables_show_buses_meters_lessons_and_next_steps(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_show_buses_meters_lessons_and_next_steps(
+    gateway: Path, agent: Callable[[PollStatistics], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     """One look tells who answers, how fast, who does not, and what to do."""
     silent = meter(
         unit=9,
@@ -86,7 +112,7 @@ def test_tables_show_buses_meters_lessons_and_next_steps(gateway: Path, capsys: 
         p50_s=math.nan,
         p99_s=math.nan,
     )
-    written(gateway, statistics(main=meter(learned="refuses 0x0014"), ghost=silent))
+    agent(statistics(main=meter(learned="refuses 0x0014"), ghost=silent))
 
     code = main(["status", "-c", str(gateway)])
     output = capsys.readouterr().out
@@ -119,9 +145,11 @@ def test_tables_show_buses_meters_lessons_and_next_steps(gateway: Path, capsys: 
     assert "meter ghost (unit 9 on hall) has not answered 5 polls in a row: no answer within 0.20 s; check" in output
 
 
-def test_json_holds_what_is_not_known_as_null(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_what_is_not_known_as_null(
+    gateway: Path, agent: Callable[[PollStatistics], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A program gets the same counts, with the advice, and no NaN."""
-    written(gateway, statistics(main=meter(p50_s=math.nan)))
+    agent(statistics(main=meter(p50_s=math.nan)))
 
     main(["status", "-c", str(gateway), "--json"])
     status = json.loads(capsys.readouterr().out)
@@ -132,24 +160,58 @@ def test_json_holds_what_is_not_known_as_null(gateway: Path, capsys: pytest.Capt
     assert status["buses"]["hall"]["utilisation"] == 0.4
 
 
-def test_old_counts_are_shown_and_said(gateway: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An agent that died leaves its last counts."""
-    path = written(gateway, statistics(main=meter()))
+def test_old_counts_are_shown_and_said(
+    gateway: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An agent that died leaves its last counts, and no question is left for the next one."""
+    monkeypatch.setattr(module, "_ANSWER_S", 0.0)
+    path = gateway.parent / "state/status.json"
+    write_status(path, statistics(main=meter()), 5000.0)
     os.utime(path, (time.time() - 300, time.time() - 300))
 
     code = main(["status", "-c", str(gateway)])
 
     assert code == 1
-    assert "is `flatwatt run` running?" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert "main" in output.out
+    assert "is 300 s old, and the agent does not answer: is `flatwatt run` running?" in output.err
+    assert [file.name for file in path.parent.iterdir()] == ["status.json"]
+
+
+def test_agent_writes_when_it_is_asked_and_seldom_else(tmp_path: Path) -> None:
+    """A memory card is not worn out by counts that nobody reads."""
+    path = tmp_path / "status.json"
+    written_ns = []
+
+    async def report() -> None:
+        poller = Poller([], period_s=1.0, slow_period_s=60.0, random=Random(0))
+        reporting = asyncio.create_task(_report(poller, path, SystemClock()))
+        for second in range(1000):
+            if second == 900:
+                ask_for_status(path)
+            await asyncio.sleep(1.0)
+            if path.stat().st_mtime_ns not in written_ns:
+                written_ns.append(path.stat().st_mtime_ns)
+        reporting.cancel()
+
+    virtually(report())
+
+    assert len(written_ns) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
 
 
 @pytest.mark.parametrize(
     ("content", "said"), [(None, "is not there"), ("{", "cannot be read"), ("[]", "cannot be read")]
 )
 def test_counts_that_are_not_there_or_damaged(
-    gateway: Path, content: str | None, said: str, capsys: pytest.CaptureFixture[str]
+    gateway: Path,
+    content: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One line says what to do."""
+    monkeypatch.setattr(module, "_ANSWER_S", 0.0)
     if content is not None:
         (gateway.parent / "state/status.json").write_text(content)
 
