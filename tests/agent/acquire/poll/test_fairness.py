@@ -6,7 +6,7 @@ import pytest
 
 from agent.acquire.bus.fake import FakeBus
 from bench.fairness import END_S, KINDS, LONGEST_STEP_S, PERIOD_S, measure, virtually
-from tests.agent.acquire.poll.metered import POWER, START_S, holding, meter, poller_of, register
+from tests.agent.acquire.poll.metered import ADDRESSES, ENERGY, POWER, START_S, holding, meter, poller_of, register
 
 
 @pytest.mark.parametrize("troubled", [1, 2, 3])
@@ -36,6 +36,22 @@ def test_bus_that_is_never_free_reads_its_slow_tiers_all_the_same() -> None:
     busy, idle = measure("dead", 0, period_s=2.3), measure("dead", 0, period_s=3 * PERIOD_S)
 
     assert busy.slow_reads >= 0.4 * idle.slow_reads
+
+
+def test_bus_with_far_too_many_meters_reads_every_counter_within_minutes() -> None:
+    """What is overdue gets its share of a round however long that takes: one job a round would take hours."""
+    bus = FakeBus(holding(*range(1, 101)), delay_s=0.05)
+    poller = poller_of((bus, [meter(f"m{unit}", unit) for unit in range(1, 101)]))
+
+    async def poll() -> None:
+        for tick in range(600):
+            await asyncio.sleep(max(0.0, tick - asyncio.get_running_loop().time()))
+            await poller.poll(START_S + tick, 0.95)
+        await poller.close()
+
+    virtually(poll())
+
+    assert len({request.unit for request in bus.requests if request.address == ADDRESSES[ENERGY]}) == 100
 
 
 @pytest.mark.parametrize("period_s", [1.0, 2.3])
