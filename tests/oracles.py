@@ -162,7 +162,7 @@ class BatchWindow:
         flickering = ("active_power_w", "reactive_power_var", *(f"voltage_{phase}_v" for phase in phases))
         flickering = (*flickering, *(f"current_{phase}_a" for phase in phases))
         repeats = longest_repeat([self.series[name] for name in flickering], self.series["frequency_hz"])
-        if repeats >= 4 and (repeats * self.period_s >= 60 or repeats == self.ticks - 1):
+        if repeats >= 4 and ((repeats >= 8 and repeats * self.period_s >= 60) or repeats == self.ticks - 1):
             return "K"
         if self.coverage >= 0.5:
             return "G"

@@ -41,7 +41,8 @@ _FLICKERING = (
 _ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
 _FROZEN_S = 60.0  # of bit-for-bit repetition are a data fault: docs/detection.md, stuck-register guard
-_FROZEN_REPEATS = 4  # at least: five polls; fewer may repeat by chance
+_FROZEN_REPEATS = 8  # at least: coarse registers of one phase repeat five polls by chance, once in a few years
+_FEWEST_REPEATS = 4  # in windows that have no more polls
 
 
 class WindowBuilder:
@@ -164,7 +165,7 @@ def quality(values: Mapping[str, Floats], period_s: float, answered: Floats, ref
     """
     covered = coverage(values["active_power_w"])
     ticks = values["active_power_w"].shape[-1]
-    most = max(_FROZEN_REPEATS, min(math.ceil(_FROZEN_S / period_s), ticks - 1))
+    most = max(_FEWEST_REPEATS, min(max(_FROZEN_REPEATS, math.ceil(_FROZEN_S / period_s)), ticks - 1))
     frozen = electrical.longest_repeat([values[name] for name in _FLICKERING], values["frequency_hz"]) >= most
     return tuple(map(_letter, covered, frozen, answered, refused))
 

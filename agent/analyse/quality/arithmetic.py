@@ -40,14 +40,13 @@ class Arithmetic:
     """
 
     def __init__(self, meters: Sequence[str]) -> None:
-        shape = (len(meters), 3)
-        self.kept: dict[str, Floats] = {"phases": np.zeros(shape), "units": np.zeros(shape)}
+        self.kept: dict[str, Floats] = {"phases": np.zeros((len(meters), 3)), "units": np.zeros(len(meters))}
 
     def take(self, view: View) -> Seen:
         """Give what this window shows."""
         known = np.isfinite(view.phase_power_w).any(axis=-1)
         self.kept["phases"] = np.maximum(self.kept["phases"], known)
-        units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64)
+        units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64).reshape(len(view.good), -1)
         self.kept["units"] = np.gcd(np.gcd.reduce(units, axis=-1), self.kept["units"].astype(np.int64)).astype(float)
         rules = self._rules(view)
         wrong = np.array([rule.broken(rule.one, rule.other) for rule in rules])
@@ -82,7 +81,7 @@ class Arithmetic:
         Unknown where networks or wiring leave a phase without voltage, and where no current is shown at all.
         """
         flows = (view.current_a > 0).any(axis=1, keepdims=True)
-        most_a = np.where(flows, view.current_a + self.kept["units"][..., None] * _UNIT_A, np.nan)
+        most_a = np.where(flows, view.current_a + self.kept["units"][:, None, None] * _UNIT_A, np.nan)
         return np.where(view.dead[..., None], np.nan, view.voltage_v) * most_a
 
     def _sum(self, phases: Floats) -> Floats:

@@ -178,6 +178,14 @@ def test_a_frozen_register_is_stuck() -> None:
     assert window.quality == (Quality.STUCK,)
 
 
+def test_what_repeats_by_chance_is_not_stuck() -> None:
+    """At a poll a minute, a lamp of 40 W at 230.0 V six times in a row."""
+    volts = [230.0] * 6 + [230.1, 230.0, 229.9, 230.0]
+    window = filled(active_power_w=[40.0] * TICKS, voltage_l1_v=volts)
+
+    assert window.quality == (Quality.GOOD,)
+
+
 def test_a_coarse_frequency_beside_a_coarse_power_proves_nothing() -> None:
     """The grid stays within a hundredth of a hertz for a minute at times."""
     window = filled(active_power_w=[200.0] * TICKS, frequency_hz=[49.99] * TICKS)

@@ -53,10 +53,11 @@ def test_a_block_that_does_not_answer_is_left_out_of_no_sum() -> None:
     assert inspected({"office": series}).texts == []
 
 
-def test_currents_in_whole_amperes_are_no_fault() -> None:
-    """Of 1.8 A such a register shows 1, and the power is nearly twice of what follows from it."""
-    watts = load(60, 1200.0)
-    watts[: 10 * TICKS] = 100_000.0
+@pytest.mark.parametrize("little_w", [1200.0, 660.0])
+def test_currents_in_whole_amperes_are_no_fault(little_w: float) -> None:
+    """Of 1.8 A such a register shows 1, and of 0.95 A nothing: the power is nearly twice of what follows from it."""
+    watts = load(60, 40_000.0)
+    watts[10 * TICKS :] *= little_w / 40_000.0
     series = metered(watts)
     for phase in (1, 2, 3):
         series[f"current_l{phase}_a"] = np.floor(series[f"current_l{phase}_a"])

@@ -119,6 +119,16 @@ def test_a_feeder_that_exports_is_compared_by_its_export_register() -> None:
     assert told.notices[0][1].text.startswith("roof: the export register advanced by")
 
 
+def test_a_register_that_begins_to_rest_when_the_load_goes_down_is_honest() -> None:
+    """By day one of 33.33 kWh moves from reading to reading; at night it stands still for hours."""
+    day = np.arange(4 * DAY * TICKS) // TICKS % DAY
+    series = metered(load(4 * DAY) * np.where((day > 24) & (day < 72), 2.0, 0.3))
+    readings = np.floor(series[IMPORT] / 1e5 * 3) * 1e5 / 3
+    series[IMPORT] = np.where(np.arange(4 * DAY * TICKS) % 60 == 0, readings, np.nan)
+
+    assert inspected({"office": series}).texts == []
+
+
 def test_registers_behind_odd_ratios_and_slow_ones_are_honest() -> None:
     """Steps of 33.33 kWh have no common divisor; some meters renew their energies every half hour only."""
     odd, slow = metered(load(4 * DAY, 30_000.0)), metered(load(4 * DAY))
