@@ -23,11 +23,17 @@ from agent.acquire.bus.patience import Patience
 from agent.errors import BusError, BusReason
 from agent.records import ReadRequest
 
-_MOST_BYTES = 4 * LONGEST_RTU  # without an answer among them: a line that is flooded
+_MOST_BYTES = 4 * LONGEST_RTU  # kept of what is heard; so many without an answer among them are a flood
 
 
 class Listener(Protocol):
     """One line's ear."""
+
+    def connected(self) -> int:
+        """Note a new connection; give the transaction that its requests count on from.
+
+        A gateway may give an answer to whoever is connected when it comes.
+        """
 
     def ask(self, request: ReadRequest, packet: bytes, now_s: float) -> None:
         """Note that a request goes out, as these bytes."""
@@ -70,6 +76,11 @@ class TcpListener:
         self._transaction = 0
         self._sent_s = self._begins_s = 0.0
         self._strange: int | None = None
+
+    def connected(self) -> int:
+        """Note a new connection, on which no frame is half heard; give the transaction of the latest request."""
+        self._heard = b""
+        return self._transaction
 
     def ask(self, request: ReadRequest, packet: bytes, now_s: float) -> None:
         """Note that a request goes out; a gateway begins with it when it is done with the earlier ones."""
@@ -149,6 +160,10 @@ class RtuListener:
         self._sent_s = 0.0
         self._stranger: int | None = None
 
+    def connected(self) -> int:
+        """Give 0: there are no transactions; whoever owed an answer may send it on the new connection."""
+        return 0
+
     def ask(self, request: ReadRequest, packet: bytes, now_s: float) -> None:
         """Note that a request goes out."""
         if self._late:
@@ -158,10 +173,9 @@ class RtuListener:
 
     def hear(self, data: bytes, now_s: float) -> bytes | None:
         """Take what arrived; give the frame that answers the request. Raises BusError."""
-        self._heard += data
+        self._heard = (self._heard + data)[-_MOST_BYTES:]
         if self._asked is None:
             self._pass_frames(now_s)
-            self._heard = self._heard[-_MOST_BYTES:]
             return None
         if self._packet.startswith(self._heard):
             return None  # the echo of a two-wire adapter, so far
@@ -180,8 +194,8 @@ class RtuListener:
 
     def silence(self, waited_s: float) -> BusError:
         """Name what it was that was heard instead of an answer."""
-        if self._heard:
-            return BusError(BusReason.GARBAGE, f"{shown(self._heard)} within {waited_s:.2f} s that are no answer")
+        if heard := self._heard.removeprefix(self._packet):  # an echo alone is silence
+            return BusError(BusReason.GARBAGE, f"{shown(heard)} within {waited_s:.2f} s that are no answer")
         if self._stranger is not None:
             return BusError(BusReason.WRONG_UNIT, f"within {waited_s:.2f} s only unit {self._stranger} answered")
         return BusError(BusReason.TIMEOUT, f"no answer within {waited_s:.2f} s")
@@ -208,7 +222,7 @@ class RtuListener:
             if error.code not in GATEWAY_CODES:  # else the meter itself has said nothing yet
                 self._asked = None
             raise
-        if found is None and len(self._heard) > _MOST_BYTES:
+        if found is None and len(self._heard) == _MOST_BYTES:
             raise BusError(BusReason.GARBAGE, f"{shown(self._heard)} without an answer among them")
         if found is None:
             return None

@@ -3,6 +3,7 @@
 pymodbus is pinned and never trusted alone. What it does wrong, and where that is stopped:
 
     late RTU answers are given to the next request      a unit that owes an answer rests (listener)
+    transactions begin at 1 on each connection          they count on: a gateway may answer an earlier one's
     transaction id 0, short answers, other functions    only a judged frame is passed on (answers)
     a lying byte count breaks its protocol callback     the same
     a peer that closes is noticed at the time-out       the connection's end fails the request at once
@@ -23,7 +24,7 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from agent.acquire.bus.answers import GATEWAY_CODES
 from agent.acquire.bus.client import Client, Watch, open_client
 from agent.acquire.bus.line import line_of
-from agent.acquire.bus.listener import Listener, RtuListener, TcpListener
+from agent.acquire.bus.listener import RtuListener, TcpListener
 from agent.acquire.bus.patience import Patience
 from agent.acquire.bus.silence import Silence
 from agent.acquire.bus.times import BusTimes, LineTimes
@@ -39,6 +40,7 @@ _TURNS = 2  # of the event loop: one sees that there is something to be read, th
 _PATIENCE = 5  # times what there is to wait for, and the longest answer, before a wait that never ends is an error
 _MOST_REGISTERS = 125  # of one answer, by the specification
 _REQUEST_BYTES = 8  # of a read on RTU
+_GREETING_S = 0.1  # after the handshake: some gateways keep what was said to nobody, and give it to the next client
 _DEAF_S = 10.0  # a failure after so long without a byte: the peer may be gone without a word, so connect anew
 
 
@@ -54,12 +56,12 @@ class PymodbusBus:
         self._silence = Silence(self._line.silence_s)
         self._patience = Patience(_SERIAL_FLOOR_S if self._serial else _TCP_FLOOR_S, timeout_s)
         self._times = LineTimes()
-        self._listener = self._new_listener()
+        self._listener = (RtuListener if self._rtu else TcpListener)(self._patience, timeout_s)
         self._watching = Watch(self._watch, self._watch_connection)
         self._lock = asyncio.Lock()
         self._client: Client | None = None
         self._asked: ReadRequest | None = None
-        self._answered = False
+        self._answered = self._closed = False
         self._sending_s = _REQUEST_BYTES * self._line.byte_s if self._serial else 0.0
         self._sent_s = self._begins_s = self._deadline_s = self._heard_s = 0.0
 
@@ -76,9 +78,8 @@ class PymodbusBus:
                 client = self._client or await self._connect()
                 if self._rtu:
                     await self._hear_out()
-                    await self._let_rest(request.unit)  # another read of the unit may have failed meanwhile
                 if self._rtu or request.min_gap_s:
-                    await self._fall_silent(request.min_gap_s)
+                    await self._fall_silent(request)
                 return await self._exchange(client, request)
             finally:
                 self._times.used(began_s, loop.time())
@@ -92,18 +93,26 @@ class PymodbusBus:
         return self._times.summary(asyncio.get_running_loop().time())
 
     async def close(self) -> None:
-        """Let go of the line."""
+        """Let go of the line for good."""
+        self._closed = True
         if self._client:
             self._fail(self._client, BusError(BusReason.DISCONNECTED, "the bus was closed"))
         self._drop()
         await asyncio.sleep(0)  # the transport closes in the loop's next turn
 
     async def _connect(self) -> Client:
-        """Open the line. Raises BusDownError."""
-        self._client = await open_client(self._address, self._rtu, self._ceiling_s, self._watching)
-        self._heard_s = asyncio.get_running_loop().time()
-        if not self._rtu:
-            self._listener = self._new_listener()  # the transactions count from one again
+        """Open the line. Raises BusError."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        if not self._closed:
+            self._client = await open_client(self._address, self._rtu, self._ceiling_s, self._watching)
+        if self._closed or not self._client:  # or closed while it was being opened
+            self._drop()
+            raise BusError(BusReason.DISCONNECTED, "the bus was closed")
+        self._heard_s = loop.time()
+        self._client.ctx.next_tid = self._listener.connected()
+        if self._rtu and not self._serial:
+            self._silence.hold(self._heard_s + (self._heard_s - began_s) + _GREETING_S)
         return self._client
 
     async def _hear_out(self) -> None:
@@ -115,11 +124,18 @@ class PymodbusBus:
         """Wait until no late answer of the unit can come any more. Raises BusError where they never end."""
         await self._wait(lambda: self.rest_s(unit), f"unit {unit} goes on answering what it was not asked")
 
-    async def _fall_silent(self, min_gap_s: float) -> None:
-        """Wait for the silence between frames, and after what nobody can tell, until no answer can come any more."""
+    async def _fall_silent(self, request: ReadRequest) -> None:
+        """Wait for the silence between frames, and after what nobody can tell, until no answer can come any more.
+
+        What is heard or fails meanwhile may make the unit rest again.
+        """
         loop = asyncio.get_running_loop()
-        wanted_s = max(min_gap_s, self._ceiling_s if self._listener.puzzled else 0.0)
-        await self._wait(lambda: self._silence.remaining_s(loop.time(), wanted_s), "the line never falls silent")
+        wanted_s = max(request.min_gap_s, self._ceiling_s if self._listener.puzzled else 0.0)
+
+        def remaining_s() -> float:
+            return max(self._silence.remaining_s(loop.time(), wanted_s), self.rest_s(request.unit))
+
+        await self._wait(remaining_s, "the line never falls silent")
         self._silence.trust()
 
     async def _wait(self, remaining_s: Callable[[], float], endless: str) -> None:
@@ -211,9 +227,9 @@ class PymodbusBus:
 
     def _finish(self, now_s: float) -> None:
         """After a request make sure that what still comes is not taken for the next answer."""
-        late = self._listener.give_up(now_s)
+        late = self._listener.give_up(max(now_s, self._deadline_s))  # which is to come where it was cancelled
         if self._rtu and late:
-            self._silence.hold(self._deadline_s)  # in the future where the request was cancelled
+            self._silence.hold(self._deadline_s)
         self._asked = None
         if self._answered:
             return
@@ -226,6 +242,3 @@ class PymodbusBus:
         if self._client:
             self._client.close()
             self._client = None
-
-    def _new_listener(self) -> Listener:
-        return (RtuListener if self._rtu else TcpListener)(self._patience, self._ceiling_s)

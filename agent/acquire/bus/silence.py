@@ -16,8 +16,8 @@ class Silence:
         self._last_s = now_s
 
     def hold(self, until_s: float) -> None:
-        """Note that an answer is awaited until then, by a request that nobody waits for any more."""
-        self._until_s = until_s
+        """Note that until then something may come that nobody waits for any more."""
+        self._until_s = max(self._until_s, until_s)
 
     def settle(self) -> None:
         """Note that what was heard was no good, and that more of it may come."""

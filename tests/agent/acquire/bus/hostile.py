@@ -16,6 +16,8 @@ from typing import Any
 
 from agent.records import ReadRequest
 
+GREETS_AFTER_S = 0.01  # so much later than a hasty client has asked
+
 
 def request(address: int = 100, count: int = 4, **changes: Any) -> ReadRequest:
     """Make a read request to unit 7; ``changes`` replace its other fields."""
@@ -183,6 +185,7 @@ class Hostile:
     times_s: list[float] = field(default_factory=list)
     connections: int = 0
     url: str = ""
+    greeting: bytes = b""  # to whoever connects
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def play(self, asked: Asked) -> None:
@@ -211,6 +214,7 @@ async def tcp_meter(*, rtu: bool = False, port: int = 0) -> AsyncIterator[Hostil
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         meter.connections += 1
         writers.append(writer)
+        asyncio.get_running_loop().call_later(GREETS_AFTER_S, writer.write, meter.greeting)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 data = await reader.readexactly(8 if rtu else 12)

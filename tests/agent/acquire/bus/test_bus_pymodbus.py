@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.framer.rtu import FramerRTU
 from pymodbus.framer.socket import FramerSocket
 
 from agent.acquire.bus import pymodbus_bus
@@ -19,9 +23,11 @@ from agent.acquire.bus.bus import Bus, open_bus
 from agent.errors import BusDownError, BusError, BusReason
 from agent.records import ReadRequest
 from tests.agent.acquire.bus.hostile import (
+    GREETS_AFTER_S,
     Act,
     Asked,
     Hostile,
+    crc,
     empty_pdu,
     exception_2,
     flipped_bit,
@@ -420,6 +426,69 @@ async def test_close_ends_a_request_under_way() -> None:
             await asyncio.wait_for(reading, 1.0)
         assert caught.value.reason is BusReason.DISCONNECTED
         assert len(meter.asked) == 1
+
+
+async def test_bus_that_is_closed_stays_closed() -> None:
+    """A read that waited for its turn, or for the connection, when the bus was closed does not open it again."""
+    async with line("tcp", 30.0) as (meter, bus):
+        meter.always = silent
+        reading = [asyncio.create_task(bus.read(request())) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        connecting = open_bus(meter.url, 30.0)
+        reading.append(asyncio.create_task(connecting.read(request())))
+        await asyncio.sleep(0)
+
+        await asyncio.gather(bus.close(), connecting.close())
+        errors = await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 1.0)
+
+        assert [str(error) for error in errors] == ["the bus was closed"] * 3
+        assert len(meter.asked) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not show open files")
+@pytest.mark.parametrize("act", [hang_up, silent, lying_byte_count])
+async def test_connections_leave_nothing_behind(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a connection is given up, files and tasks stay as many."""
+    monkeypatch.setattr(pymodbus_bus, "_DEAF_S", 0.0)
+    async with line("tcp", 0.001) as (meter, bus):
+        meter.always = act
+        held = []
+        for _ in range(40):
+            with pytest.raises(BusError):
+                await bus.read(request())
+            await asyncio.sleep(0.002)
+            held.append((_open_files(), len(asyncio.all_tasks())))
+
+        assert meter.connections == 40
+        assert max(held[10:]) <= max(held[:10])
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_gateway_that_kept_an_answer_for_the_next_client() -> None:
+    """What a gateway gives to whoever connects is not the answer to the first request."""
+    async with line("rtu+tcp", 1.0) as (meter, bus):
+        stale = bytes((7, 3, 8)) + bytes(8)
+        meter.greeting = stale + crc(stale)
+        meter.always = late(2 * GREETS_AFTER_S)
+
+        assert await bus.read(request()) == (100, 101, 102, 103)
+
+
+async def test_pymodbus_has_what_the_bus_reaches_into() -> None:
+    """A pymodbus without the inner parts that the bus uses is told here, not by a meter."""
+    advice = f"pymodbus {version('pymodbus')} is not the one that agent/acquire/bus was written for: look through it"
+    client = AsyncModbusTcpClient("127.0.0.1")
+    both = [set(inspect.signature(kind).parameters) for kind in (AsyncModbusTcpClient, AsyncModbusSerialClient)]
+
+    assert version("pymodbus").startswith("3.16."), advice
+    assert {"transport", "call_create", "comm_params", "max_buffer_size"} <= vars(client.ctx).keys(), advice
+    assert {"response_future", "recv_buffer", "next_tid"} <= vars(client.ctx).keys(), advice
+    assert "timeout_connect" in vars(client.ctx.comm_params), advice
+    assert {"retries", "reconnect_delay", "trace_packet", "trace_connect"} <= both[0] & both[1], advice
+    assert hasattr(FramerRTU, "check_CRC"), advice
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel does not show its timers")

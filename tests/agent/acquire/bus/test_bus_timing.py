@@ -3,6 +3,8 @@
 import asyncio
 import math
 import socket
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -265,6 +267,61 @@ def test_request_that_was_cancelled_keeps_the_line_until_its_answer_is_due() -> 
     play("rtu", meter, scenario)
 
 
+def test_unit_of_a_request_that_was_cancelled_rests_as_after_a_timeout() -> None:
+    """A read that was cancelled early leaves its meter no less time than one that ran out."""
+    meter = Hostile(always=silent)
+
+    async def scenario(bus: Bus) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(outcome(bus), 0.1)
+        assert bus.rest_s(7) == pytest.approx(2 * (CEILING_S + WIRE_S) - 0.1, abs=0.01)
+
+    play("rtu", meter, scenario)
+
+
+def test_unit_that_is_heard_in_the_silence_before_its_request_rests() -> None:
+    """An answer that is repeated while the line is kept silent for the next request may be repeated once more."""
+    meter = Hostile()
+
+    async def scenario(bus: Bus) -> None:
+        await outcome(bus)
+        asyncio.get_running_loop().call_later(0.05, meter.asked[0].answer)
+        assert await seconds_of(bus.read(request(min_gap_s=0.1))) == pytest.approx(0.05 + CEILING_S, abs=0.01)
+
+    play("rtu", meter, scenario)
+
+
+def test_answer_to_a_request_of_the_last_connection() -> None:
+    """A gateway that gives a late answer to whoever is connected now does not give it to another's request."""
+
+    def hang_up_first(asked: Asked) -> None:
+        asked.hang_up()
+
+    def answer_both(asked: Asked) -> None:
+        first = meter.asked[0]
+        asked.send(first.frame(first.pdu()))
+        asked.answer()
+
+    meter = Hostile(deque([hang_up_first, answer_both]))
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus, address=100) is BusReason.DISCONNECTED
+        assert await outcome(bus, address=200) == "right"
+
+    play("tcp", meter, scenario)
+
+
+def test_meter_that_takes_longer_than_pymodbus_would_wait() -> None:
+    """The operator's time-out counts, not the 3 s that pymodbus has of its own."""
+
+    async def scenario(_: Bus) -> None:
+        bus = open_bus("tcp://gateway", 10.0)
+        assert await outcome(bus) == "right"
+        await bus.close()
+
+    play("tcp", Hostile(always=late(5.0)), scenario)
+
+
 @pytest.mark.parametrize(("baud", "silence_s"), [(1200, 0.0291), (9600, 0.00364), (115200, 0.00175)])
 def test_silence_of_three_and_a_half_characters(baud: int, silence_s: float) -> None:
     """Between an answer and the next request lie 3.5 characters, or 1.75 ms on a fast line."""
@@ -368,6 +425,18 @@ def test_echo_of_a_two_wire_adapter(address: int, count: int) -> None:
     play("rtu", Hostile(always=echo), scenario)
 
 
+def test_echo_without_an_answer_is_silence() -> None:
+    """Behind an adapter that hears itself a dead meter is silent too, and not damaged."""
+
+    def echo(asked: Asked) -> None:
+        asked.send(asked.packet)
+
+    async def scenario(bus: Bus) -> None:
+        assert await outcome(bus) is BusReason.TIMEOUT
+
+    play("rtu", Hostile(always=echo), scenario)
+
+
 def test_bytes_that_could_be_of_any_unit() -> None:
     """After unasked bytes that are no frame, nobody is asked until no answer can come any more."""
     meter = Hostile()
@@ -396,6 +465,22 @@ def test_line_that_is_flooded() -> None:
         assert await outcome(bus, unit=8) == "right"
 
     play("rtu", Hostile(always=by_unit(u7=flood)), scenario)
+
+
+def test_flood_does_not_stop_the_other_buses() -> None:
+    """A quarter of a megabyte that looks like beginnings of answers is not searched for one to its end."""
+    asked = request(100, 125)
+
+    def flood(asked: Asked) -> None:
+        asked.send(b"\x55" + (1 << 18) // 3 * bytes((asked.unit, asked.function, 2 * asked.count)))
+
+    async def scenario(bus: Bus) -> None:
+        began_s = time.process_time()
+        with pytest.raises(BusError, match="without an answer among them"):
+            await bus.read(asked)
+        assert time.process_time() - began_s < 0.5  # 0.01 s, and 3 s if it were
+
+    play("rtu", Hostile(always=flood), scenario)
 
 
 def test_wrong_answer_is_let_finish() -> None:
