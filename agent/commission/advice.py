@@ -13,7 +13,7 @@ _PERIODS_S = (0.2, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 300, 600, 900)  # peopl
 _STEPS = {
     "timeout": "check its supply, its wiring and its unit id; `flatwatt doctor` looks closer",
     "disconnected": "check the cable, the adapter or the network, and that no other program holds the line",
-    "exception": "check the unit id and that the profile fits the model",
+    "exception": "check the unit id, that the profile fits the model, and that no other master keeps it busy",
     "garbage": "check baud, parity and termination, and that no other master polls the line",
     "wrong_unit": "check that no two meters have the same unit id",
     "wrong_function": "check that no other master polls the line",

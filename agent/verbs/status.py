@@ -84,9 +84,8 @@ def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str])
         ],
     )
     say()
-    columns = ("meter", "bus", "unit", "state", "polls", "p50 ms", "p99 ms", "time-out ms")
     table(
-        (*columns, "missed", "late", "impossible", "failures"),
+        ("meter", "bus", "unit", "state", "polls", "p50 ms", "p99 ms", "trouble"),
         [_row(name, meter, status["time_s"]) for name, meter in status["meters"].items()],
     )
     for title, lines in (("learned", _learned(status)), ("what to do", steps)):
@@ -98,10 +97,19 @@ def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str])
 
 
 def _row(name: str, meter: dict[str, Any], time_s: float) -> tuple[object, ...]:
-    failures = ", ".join(f"{count} {reason}" for reason, count in meter["failures"].items())
-    times = (_milliseconds(meter[key]) for key in ("p50_s", "p99_s", "timeout_s"))
-    counts = (meter["missed"], meter["late"], meter["out_of_range"])
-    return (name, meter["bus"], meter["unit"], _state(meter, time_s), meter["polls"], *times, *counts, failures or "-")
+    times = (_milliseconds(meter[key]) for key in ("p50_s", "p99_s"))
+    return (name, meter["bus"], meter["unit"], _state(meter, time_s), meter["polls"], *times, _trouble(meter))
+
+
+def _trouble(meter: dict[str, Any]) -> str:
+    """Say what there was of it, so that the table fits a window of 80 columns.
+
+    >>> _trouble({"failures": {"timeout": 4}, "missed": 0, "late": 2, "out_of_range": 0})
+    '4 timeout, 2 late'
+    """
+    others = {"missed": meter["missed"], "late": meter["late"], "impossible": meter["out_of_range"]}
+    counts = meter["failures"] | others
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "-"
 
 
 def _state(meter: dict[str, Any], time_s: float) -> str:

@@ -112,7 +112,7 @@ def test_tables_show_buses_meters_lessons_and_next_steps(
         p50_s=math.nan,
         p99_s=math.nan,
     )
-    agent(statistics(main=meter(learned="refuses 0x0014"), ghost=silent))
+    agent(statistics(main=meter(learned="refuses 0x0014", missed=2), ghost=silent))
 
     code = main(["status", "-c", str(gateway)])
     output = capsys.readouterr().out
@@ -120,7 +120,7 @@ def test_tables_show_buses_meters_lessons_and_next_steps(
     assert code == 0
     assert [line.split() for line in output.splitlines() if line.startswith(("hall", "main", "ghost"))] == [
         ["hall", "2", "40%", "1.01", "0"],
-        ["main", "hall", "7", "answers", "1000", "21", "35", "100", "0", "0", "0", "-"],
+        ["main", "hall", "7", "answers", "1000", "21", "35", "2", "missed"],
         [
             "ghost",
             "hall",
@@ -133,10 +133,6 @@ def test_tables_show_buses_meters_lessons_and_next_steps(
             "1000",
             "-",
             "-",
-            "100",
-            "0",
-            "0",
-            "0",
             "5",
             "timeout",
         ],
