@@ -198,7 +198,7 @@ def section() -> str:
     logging.getLogger("agent.acquire").setLevel(logging.ERROR)  # that meters fall silent is what is measured
     results = [measure("dead", 0)] + [measure(kind, troubled) for kind in KINDS for troubled in (1, 2, 3)]
     rows = "\n".join(
-        f"| {result.troubled or 'none'} {result.kind if result.troubled else ''} | {result.utilisation:.0%} | "
+        f"| {f'{result.troubled} {result.kind}' if result.troubled else 'none'} | {result.utilisation:.0%} | "
         f"{result.period_p95:.3f} | {result.lost} | {result.late} | {result.requests or '—'} | "
         f"{'—' if math.isnan(result.back_after_s) else f'{result.back_after_s:.0f} s'} |"
         for result in results
