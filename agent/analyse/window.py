@@ -105,10 +105,10 @@ class WindowBuilder:
         return window
 
     def set_back(self, now_s: float) -> None:
-        """Drop what the open window holds of times from ``now_s`` on: the clock was set back, they come anew."""
+        """Drop what the open window holds of times after ``now_s``: the clock was set back, they come anew."""
         if self._start_s is None:
             return
-        column = self._column(now_s)
+        column = self._column(now_s) + 1
         if column <= self._first:
             self._start_s = None
             return

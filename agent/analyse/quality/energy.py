@@ -27,7 +27,6 @@ _LEAST_S = 900.0  # registers and powers may be up to a minute apart, 7 %; the s
 _LEAST_POLLS = 60  # in an interval: what is shorter than a poll and missed three times then counts for 5 %
 _MISSED = 3  # polls' worth of the peak: what is not seen in N polls is rarer than 3 / N, with 95 %
 _MOST_S = 7 * 86_400.0  # a load that needs longer for 20 steps is none
-_COVERED = 0.95  # of the polls; a power that is not known cannot be added up
 _UNKNOWN_WH = 10_000.0  # resolution of a register that never moved: coarse ones behind large transformers have it
 _CLASS = 0.02  # class 1 for energy and for power: reliability.md, Q3
 _NO_LOAD = 0.001  # of the largest load: errors of a class 1 meter below a twentieth of its nominal current
@@ -91,7 +90,7 @@ class Energy:
         mean_w = ratio(ended.added_wh, ended.spent_s / 3600)
         one_way = (self._flow.high_w > 0) & (self._flow.low_w >= -LOW * self._flow.high_w)  # else both registers move
         enough = mean_w > LOW * view.largest_w[:, None]
-        sure = ended.ripe & one_way & enough & (self._flow.known >= _COVERED * self._flow.ticks)
+        sure = ended.ripe & one_way & enough
         excess_wh = ended.advanced_wh - ended.added_wh
         tolerance_wh = self._tolerance_wh(view, ended)
         wrong = np.abs(excess_wh) > tolerance_wh
