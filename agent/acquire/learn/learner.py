@@ -18,6 +18,7 @@ from agent.records import MeterProfile, ReadRequest, Register, Tier
 
 _SILENCES = 2  # one silence may be noise
 _BROKEN = 3  # refusals in a row of a block that was answered before: it may be busy for a moment
+_MOST_DOUBLINGS = 6  # of these, one for each lesson that was wrong: a meter that refuses by chance teaches nothing
 
 Requests = tuple[ReadRequest, ...]
 
@@ -28,6 +29,7 @@ class Learner:
     def __init__(self, profile: MeterProfile, unit: int, line: Line, learned: Learned) -> None:
         self.learned = learned
         self.disproved = False  # something that was refused has been answered
+        self._wrong = 0  # lessons that were disproved since the start
         self._given = profile
         self._unit, self._line = unit, line
         self._base = 0
@@ -51,6 +53,7 @@ class Learner:
     def forget(self) -> None:
         """Begin anew, without any lesson: another meter may answer now, a week is over, or it was wrong."""
         self.learned = NOTHING
+        self._wrong += self.disproved
         self.disproved = False
         self._forget_searches()
         self._replan()
@@ -129,6 +132,7 @@ class Learner:
     def _blame(self, request: ReadRequest, patience: int, *, whole_refused: bool) -> None:
         """Count a fault of a block; begin to search it when there were enough, and no other is searched."""
         self._faults[request] = self._faults.get(request, 0) + 1
+        patience *= 2 ** min(self._wrong, _MOST_DOUBLINGS)
         if self._faults[request] < patience or self._search or request in self._searched:
             return
         self._searched.add(request)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -295,6 +296,25 @@ async def test_meter_that_refuses_everything_while_it_starts_is_read_in_full_at_
     assert set(sample.values) == set(NAMES[:4])
     assert not any(map(math.isnan, (*values.values(), *sample.values.values())))
     assert set(values) == {*NAMES[:4], ENERGY, SERIAL}
+    assert lessons[-1] == NOTHING
+
+
+async def test_meter_that_refuses_by_chance_teaches_less_and_less() -> None:
+    """Each lesson that turns out to be wrong doubles the patience: there is no end of writing and telling else."""
+    random = Random(1)
+
+    class Moody(Picky):
+        async def read(self, request: ReadRequest) -> tuple[int, ...]:
+            if random.random() < 0.5:
+                raise BusError(BusReason.EXCEPTION, "the device refused: exception 2", 2)
+            return await super().read(request)
+
+    registers = (*spread(0, 1, 2, 3), register(ENERGY, address=40))
+    bus = Moody({(1, 3, address): 5000 for address in (0, 1, 2, 3, 40)}, holes=set())
+
+    lessons, _ = await lessons_of(bus, plan_of(registers), 2000)
+
+    assert 2 <= len(lessons) <= 16
     assert lessons[-1] == NOTHING
 
 
