@@ -251,7 +251,7 @@ class PolledMeter:
             self._settle_piece(self._piece, visit)
         for request, code in visit.refused.items():
             news = code in _LESSONS and request not in (self._piece, self._doubt)
-            if news and not (self._locator and self._locator.doubt()):
+            if news and not (self._locator and self._locator.doubt(visit.tick_s)):
                 self._learner.refused(request)
         if visit.unanswered is not None and visit.unanswered != self._piece:
             self._learner.silent(visit.unanswered)

@@ -18,6 +18,7 @@ _STARTS = (40000, 50000, 0)  # in the order of how usual they are
 _MARKER = (0x5375, 0x6E53)  # "SunS"
 _END = 0xFFFF
 _MOST_MODELS = 50  # a device has about ten; a map without an end must not hold the walk for ever
+_DOUBT_S = 3600.0  # between two walks because of refusals; a device that was updated is found within the hour
 _HEADER = 2  # registers: the model's number and its length
 
 
@@ -63,7 +64,7 @@ class Locator:
         self._new_walk = partial(Walk, profile, unit, line)
         self._walk = self._new_walk()
         self._lost = backoff  # how long after a walk that led nowhere another one waits
-        self._doubted = False  # since the last absence: a walk that ends where it was puts the blame elsewhere
+        self._doubted_s = float("-inf")  # a walk that ends where it was puts the blame elsewhere, for a while
 
     def request(self, tick_s: float) -> ReadRequest | None:
         """Give the header to ask for next; None where there is none, or a new walk must wait."""
@@ -87,16 +88,16 @@ class Locator:
             self._lost.succeeded()
         return False
 
-    def doubt(self) -> bool:
+    def doubt(self, tick_s: float) -> bool:
         """Note a refusal where the model should be; tell whether that is reason enough to walk again."""
-        if self._doubted:
+        if self._doubted_s <= tick_s < self._doubted_s + _DOUBT_S:
             return False
-        self._doubted, self.base = True, None
+        self._doubted_s, self.base = tick_s, None
         return True
 
     def away(self) -> None:
         """Note that the device was away, or is another one: nothing is known of it."""
-        self._doubted, self.base = False, None
+        self._doubted_s, self.base = float("-inf"), None
 
 
 def _headers(models: Collection[int]) -> Generator[int, tuple[int, ...], int | None]:

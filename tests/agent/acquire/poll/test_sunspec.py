@@ -87,6 +87,22 @@ async def test_model_that_moved_is_found_again() -> None:
     assert back[-1].status == "ok"
 
 
+async def test_model_that_moves_again_without_a_silence_is_found_within_the_hour() -> None:
+    """A device that is updated may refuse for a while and never be silent; a walk or two an hour finds it."""
+    bus = FakeBus(device(40000, COMMON, METER_203))
+    poller = poller_of((bus, [plan()]))
+    await poller.poll(START_S, None)
+    bus.words = device(50000, METER_203)
+    for tick in range(1, 4):
+        await poller.poll(START_S + tick, None)
+
+    bus.words = device(0, METER_203)
+    statuses = [(await poller.poll(START_S + tick, None))[0].status for tick in range(4, 3700)]
+
+    assert "exception" in statuses
+    assert statuses[-1] == "ok"
+
+
 async def test_walk_of_one_meter_costs_the_others_nothing() -> None:
     """The headers are asked after the others' fast tier, a few a tick."""
     models = [(700 + number, 0) for number in range(30)]
