@@ -476,7 +476,7 @@ def _open_files() -> int:
 async def test_gateway_that_kept_an_answer_for_the_next_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a gateway gives to whoever connects is not the answer to the first request."""
     monkeypatch.setattr(pymodbus_bus, "_GREETING_S", 0.1)
-    async with line("rtu+tcp", 1.0) as (meter, bus):
+    async with line("rtu+tcp", 0.2) as (meter, bus):
         stale = bytes((7, 3, 8)) + bytes(8)
         meter.greeting = stale + crc(stale)
         meter.always = late(2 * GREETS_AFTER_S)
