@@ -12,7 +12,7 @@ from firmware_sim.testing import Meters
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/at-the-meters.md").read_text()
-SOURCES = [*(ROOT / "agent/acquire").glob("diagnose*.py"), *(ROOT / "agent/acquire").glob("checkup*.py")]
+SOURCES = [*(ROOT / "agent/commission").rglob("*.py")]
 
 
 def test_the_page_s_basement_is_found_and_diagnosed(
