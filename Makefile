@@ -21,7 +21,7 @@ demo: ## everything on one machine, in fast motion; options in DEMO="..."
 	@$(BIN)/flatwatt demo $(DEMO)
 
 test: check ## every test, after the lint and the types
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist loadfile
 
 check: ## lint, format and types only
 	@.ci/setup dev
