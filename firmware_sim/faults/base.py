@@ -9,6 +9,7 @@ nothing of the others: who wants two things to go wrong names two faults.
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -53,15 +54,15 @@ def _step(time_s: float, step_s: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuringFault(Fault):
+class MeasuringFault(Fault, ABC):
     """Changes what reaches the metering chip, and so the energy counters with it."""
 
+    @abstractmethod
     def measured(self, phases: Phases, secondary: bool) -> Phases:
         """Give what the meter takes for the three phases.
 
         ``secondary``: its registers hold values of the transformers' secondary side, and the reader multiplies.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,23 @@ class Reading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegisterFault(Fault):
+class RegisterFault(Fault, ABC):
     """Changes what the registers say, in SI units; ``quantities`` are those that the scenario names."""
 
     quantities: tuple[str, ...] = ()
 
+    @abstractmethod
     def shown(self, reading: Reading) -> Mapping[str, Floats | float]:
         """Give the quantities that it changes."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeFault(Fault):
+class TimeFault(Fault, ABC):
     """Shows the registers of another time."""
 
+    @abstractmethod
     def shown_s(self, now_s: float) -> float:
         """Give the time whose registers are answered with."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +113,12 @@ class _Occasional(Fault):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplyFault(_Occasional):
+class ReplyFault(_Occasional, ABC):
     """Changes what the reply says."""
 
+    @abstractmethod
     def reply(self, request: Message, reply: Message) -> Message:
         """Give the reply that goes out instead."""
-        raise NotImplementedError
 
 
 class End(Enum):
@@ -138,9 +139,9 @@ class Sending:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineFault(_Occasional):
+class LineFault(_Occasional, ABC):
     """Changes the bytes on the wire, when they come, or the connection."""
 
+    @abstractmethod
     def sent(self, sending: Sending, chance: Random) -> Sending:
         """Give what is sent instead."""
-        raise NotImplementedError
