@@ -68,6 +68,7 @@ _ALL = (
     Quantity("reactive_energy_export_varh", "varh", "reactive energy exported", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("reactive_energy_total_varh", "varh", "reactive energy, both ways", 0.0, _ENERGY_MAX_WH, counter=True),
     Quantity("demand_active_power_w", "W", "active power demand as the meter averages it", -_GIGA, _GIGA),
+    Quantity("outdoor_temperature_c", "°C", "air temperature outside, in the shade", -90.0, 70.0),
     Quantity("serial_number", "", "serial number of the meter", 0.0, 2.0**53),
     Quantity("model_code", "", "identification code of the model", 0.0, 2.0**53),
     Quantity("ct_ratio", "", "current transformer ratio", 0.0, 100_000.0),

@@ -297,7 +297,7 @@ def test_every_unit_of_the_vocabulary_has_its_transformers() -> None:
         factors[QUANTITIES[register.name].unit].add(register.scale)
 
     powers = {unit: {15.0} for unit in ("W", "var", "VA", "Wh", "varh")}
-    assert factors == {"V": {5.0}, "A": {1.0, 3.0}, "Hz": {1.0}, "%": {1.0}, "": {1.0}, **powers}
+    assert factors == {"V": {5.0}, "A": {1.0, 3.0}, "Hz": {1.0}, "%": {1.0}, "°C": {1.0}, "": {1.0}, **powers}
 
 
 ORDERS_OF = {16: ("AB", "BA"), 32: ("ABCD", "CDAB", "BADC", "DCBA"), 64: ("ABCDEFGH", "GHEFCDAB", "HGFEDCBA")}
