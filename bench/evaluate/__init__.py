@@ -1,0 +1,1 @@
+"""The honest evaluation of the judgement: farms injected into real loads, replayed blind."""
