@@ -9,6 +9,7 @@ from agent.config_check import (
     POLL,
     SITE,
     check_buses,
+    check_factors,
     check_meters,
     check_mqtt,
     check_poll,
@@ -18,6 +19,7 @@ from agent.config_check import (
     meter_fields,
     mqtt_fields,
 )
+from agent.emission_factors import FACTOR, EmissionFactor
 from agent.toml_check import Check, text
 from agent.toml_source import read_toml
 
@@ -40,8 +42,11 @@ class MeterFacts:
     name: str
     role: str  # load | generation
     parent: str | None  # the meter upstream, if that is metered too
+    source: str | None  # of role generation: pv, hydro, wind, diesel, gas, battery; of role load: grid, an incomer
+    capacity_wh: float | None  # of a battery
     declared: str | None  # what the site registered this load as: data_hall, telecom, mining, lighting, process
     declared_w: float | None
+    declared_hours: tuple[int, int] | None  # UTC, from and to, in which it was registered to run; None: always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class SiteConfig:
 
     name: str
     kind: str  # office | campus | industry | data_centre | telecom | public | mining | other
+    grid: str | None  # region of configs/emission_factors.toml
+    emission_factor: tuple[EmissionFactor, ...]  # the site's own, in place of what is published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +121,22 @@ def load_gateway(path: Path) -> GatewayConfig:
     """Read ``gateway.toml``. Raises InputError with every mistake; relative paths start at the file's folder."""
     check = Check(read_toml(path))
     folder = path.resolve().parent
-    top = check.top(gateway_fields(folder), tables=("site", "poll", "mqtt", "delivery", "bus", "meter"))
+    top = check.top(
+        gateway_fields(folder), tables=("site", "poll", "mqtt", "delivery", "bus", "meter", "emission_factor")
+    )
     site, poll = check.table("site", SITE), check.table("poll", POLL)
+    own = check.tables("emission_factor", FACTOR)
     mqtt, delivery = check.table("mqtt", mqtt_fields(folder)), check.table("delivery", delivery_fields(folder))
     buses, meters = check.tables("bus", BUS), check.tables("meter", meter_fields(folder))
     check_poll(check, poll)
     check_mqtt(check, mqtt)
     check_buses(check, buses, meters)
     check_meters(check, meters)
+    check_factors(check, own)
     check.finish()
     return GatewayConfig(
         **(top | {"name": top["name"] or top["id"]}),
-        site=SiteConfig(**site),
+        site=_site(site, own),
         poll=PollConfig(**poll),
         mqtt=MqttConfig(**mqtt),
         delivery=DeliveryConfig(**delivery),
@@ -137,11 +148,17 @@ def load_gateway(path: Path) -> GatewayConfig:
 def load_site(path: Path) -> tuple[SiteConfig, tuple[MeterFacts, ...]]:
     """Read ``site.toml``, what a replay knows of the meters. Raises InputError with every mistake."""
     check = Check(read_toml(path))
-    check.top((), tables=("site", "meter"))
+    check.top((), tables=("site", "meter", "emission_factor"))
     site, meters = check.table("site", SITE), check.tables("meter", fact_fields(text))
+    own = check.tables("emission_factor", FACTOR)
     check_meters(check, meters)
+    check_factors(check, own)
     check.finish()
-    return SiteConfig(**site), tuple(MeterFacts(**_named(meter)) for meter in meters)
+    return _site(site, own), tuple(MeterFacts(**_named(meter)) for meter in meters)
+
+
+def _site(site: dict[str, Any], own: list[dict[str, Any]]) -> SiteConfig:
+    return SiteConfig(**site, emission_factor=tuple(EmissionFactor(**factor) for factor in own))
 
 
 def _named(meter: dict[str, Any]) -> dict[str, Any]:

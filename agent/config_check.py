@@ -1,5 +1,6 @@
 """What ``gateway.toml`` and ``site.toml`` may say: the fields of each table, and what must fit together."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 from agent.acquire.bus.url import parse_url, wrong_unit
 from agent.acquire.profiles.profile import profile_names
+from agent.emission_factors import LOCAL, SOURCES, regions
 from agent.errors import InputError
 from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
 
@@ -70,6 +72,18 @@ def _profile(folder: Path) -> Rule:
     return rule
 
 
+def _hours(value: object) -> tuple[int, int]:
+    """Accept two hours of UTC; the second may lie on the next day.
+
+    >>> _hours("16-4")
+    (16, 4)
+    """
+    found = re.fullmatch(r"(\d{1,2})-(\d{1,2})", value) if isinstance(value, str) else None
+    if not found or int(found[1]) > 23 or int(found[2]) > 24 or int(found[1]) == int(found[2]) % 24:
+        raise ValueError('two different hours of UTC, such as "16-4"')
+    return int(found[1]), int(found[2]) % 24
+
+
 def gateway_fields(folder: Path) -> tuple[Field, ...]:
     """Give the keys before the first table; ``folder`` is where relative paths start."""
     return (
@@ -79,7 +93,11 @@ def gateway_fields(folder: Path) -> tuple[Field, ...]:
     )
 
 
-SITE = (Field("name", text), Field("kind", one_of(*SITE_KINDS)))
+SITE = (
+    Field("name", text),
+    Field("kind", one_of(*SITE_KINDS)),
+    Field("grid", one_of(*regions()), default=None),
+)
 
 POLL = (
     Field("period_s", number(0.1, 3600, expected="seconds, from 0.1 to 3600"), default=1.0),
@@ -122,8 +140,11 @@ def fact_fields(identifier: Rule) -> tuple[Field, ...]:
         Field("name", text, default=None),
         Field("role", one_of(*ROLES), default="load"),
         Field("parent", text, default=None),
+        Field("source", one_of(*SOURCES), default=None),
+        Field("capacity_wh", number(1, 1e12, expected="watt-hours, from 1 to 1e12"), default=None),
         Field("declared", one_of(*DECLARED), default=None),
         Field("declared_w", number(0, 1e9, expected="watts, from 0 to 1e9"), default=None),
+        Field("declared_hours", _hours, default=None),
     )
 
 
@@ -217,12 +238,35 @@ def check_meters(check: Check, meters: list[dict[str, Any]]) -> None:
         if ring and not told.intersection(ring):
             check.complain(("meter", index, "parent"), f"goes round in a ring: {' under '.join(ring)}")
         told.update(ring)
+        _check_source(check, index, meter)
         if meter["declared_w"] is not None and not meter["declared"]:
             check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
+        if meter["declared_hours"] and meter["declared_w"] is None:
+            check.complain(("meter", index, "declared_hours"), "has no effect without declared_w, what it draws then")
         most_w = meter.get("max_power_w")
         if most_w is not None and meter["declared_w"] is not None and meter["declared_w"] > most_w:
             what = f"{meter['declared_w']:g} is more than max_power_w = {most_w:g}"
             check.complain(("meter", index, "declared_w"), f"{what}, what the feeder can carry; one of them is wrong")
+
+
+def _check_source(check: Check, index: int, meter: dict[str, Any]) -> None:
+    """Check that a source of energy stands where it can be one: the grid at the top, all others as generation."""
+    source, generates = meter["source"], meter["role"] == "generation"
+    if source == "grid" and generates:
+        check.complain(("meter", index, "source"), '"grid" is an incomer, no generation; leave role out')
+    elif source == "grid" and meter["parent"]:
+        check.complain(("meter", index, "source"), '"grid" is an incomer, and this meter has a parent; remove one')
+    elif source in (*LOCAL, "battery") and not generates:
+        check.complain(("meter", index, "source"), f'"{source}" needs role = "generation"')
+    if source == "battery" and meter["capacity_wh"] is None:
+        check.complain(("meter", index, "capacity_wh"), "missing: a battery carries at most its capacity, in Wh")
+    if source != "battery" and meter["capacity_wh"] is not None:
+        check.complain(("meter", index, "capacity_wh"), 'has no effect without source = "battery"')
+
+
+def check_factors(check: Check, own: list[dict[str, Any]]) -> None:
+    """Check that no source has two factors."""
+    _check_unique(check, "emission_factor", "source", (factor["source"] for factor in own))
 
 
 def _ring(meter: str | None, parents: dict[str, str | None]) -> list[str]:

@@ -60,6 +60,17 @@ class Site:
 def without_facts(meters: Sequence[str]) -> Site:
     """Give a site of which nothing is known but the meters' names."""
     facts = tuple(
-        MeterFacts(id=meter, name=meter, role="load", parent=None, declared=None, declared_w=None) for meter in meters
+        MeterFacts(
+            id=meter,
+            name=meter,
+            role="load",
+            parent=None,
+            source=None,
+            capacity_wh=None,
+            declared=None,
+            declared_w=None,
+            declared_hours=None,
+        )
+        for meter in meters
     )
     return Site("other", facts)

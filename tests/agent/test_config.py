@@ -40,6 +40,8 @@ profile = "abb_b23"
 parent = "main"
 """
 
+FACTOR = '[[emission_factor]]\nsource = "grid"\nyear = 2024\nkg_per_kwh = 0.31\nreference = "our utility"'
+
 
 def complaints(tmp_path: Path, old: str = "", new: str = "") -> list[str]:
     """Give the complaints about the good file with one thing changed, as ``key: text``."""
@@ -102,6 +104,25 @@ def test_the_example_is_sound() -> None:
             "meter[2].declared_w: 9000 is more than max_power_w = 8000, what the feeder can carry",
         ),
         ('parent = "main"', 'declared = "minning"', 'meter[2].declared: "minning" is wrong'),
+        ('parent = "main"', 'source = "solar"', 'meter[2].source: "solar" is wrong, expected one of grid, pv, hydro,'),
+        ('parent = "main"', 'source = "pv"', 'meter[2].source: "pv" needs role = "generation"'),
+        ('parent = "main"', 'parent = "main"\nsource = "grid"', 'meter[2].source: "grid" is an incomer, and this'),
+        ('parent = "main"', 'role = "generation"\nsource = "grid"', 'meter[2].source: "grid" is an incomer, no gen'),
+        ('parent = "main"', 'role = "generation"\nsource = "battery"', "meter[2].capacity_wh: missing: a battery"),
+        ('parent = "main"', "capacity_wh = 5e3", 'meter[2].capacity_wh: has no effect without source = "battery"'),
+        ('parent = "main"', 'declared = "mining"\ndeclared_hours = "4-16"', "meter[2].declared_hours: has no effect w"),
+        (
+            'parent = "main"',
+            'declared = "mining"\ndeclared_w = 9e3\ndeclared_hours = "4-4"',
+            'meter[2].declared_hours: "4-4" is wrong, expected two different hours of UTC, such as "16-4"',
+        ),
+        ('kind = "office"', 'kind = "office"\ngrid = "CN-est"', "site.grid: "),
+        (
+            "[mqtt]",
+            f"{FACTOR.replace('year = 2024', '')}\n[mqtt]",
+            "emission_factor[1].year: missing, expected",
+        ),
+        ("[mqtt]", f"{FACTOR}\n{FACTOR}\n[mqtt]", 'emission_factor[2].source: "grid" is taken already by the [[emiss'),
         ("period_s = 1.0", "period_s = 0", "poll.period_s: 0 is wrong, expected seconds, from 0.1 to 3600"),
         ("period_s = 1.0", "period_s = nan", "poll.period_s: nan is wrong"),
         ("period_s = 1.0", "period_s = 7.0", "poll.slow_period_s: 60 is no multiple of period_s = 7"),
@@ -160,11 +181,12 @@ def test_a_site_says_what_a_recording_cannot() -> None:
     site, meters = load_site(ROOT / "configs/site.example.toml")
 
     assert (site.name, site.kind) == ("Example office", "office")
-    assert [(meter.id, meter.role, meter.declared, meter.declared_w) for meter in meters] == [
-        ("main", "load", None, None),
-        ("feeder-2", "load", None, None),
-        ("hall", "load", "data_hall", 40_000.0),
-        ("roof", "generation", None, None),
+    assert site.grid == "DE"
+    assert [(meter.id, meter.role, meter.source, meter.declared, meter.declared_w) for meter in meters] == [
+        ("main", "load", "grid", None, None),
+        ("feeder-2", "load", None, None, None),
+        ("hall", "load", None, "data_hall", 40_000.0),
+        ("roof", "generation", "pv", None, None),
     ]
 
 

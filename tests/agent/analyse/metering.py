@@ -47,8 +47,8 @@ def windowed(
 def facts_of(scenario: Scenario) -> tuple[MeterFacts, ...]:
     """Give what the agent's configuration says of the scenario's meters."""
     return tuple(
-        MeterFacts(
-            id=meter.id,
+        facts(
+            meter.id,
             name=meter.name,
             role=meter.role,
             parent=meter.parent,

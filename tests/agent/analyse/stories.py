@@ -67,8 +67,8 @@ def solar(days: int, peak_w: float = 15_000.0, seed: int = 4) -> Floats:
 
 def facts(meter: str, **known: object) -> MeterFacts:
     """Give a meter of which nothing is known but what is given."""
-    defaults = {"id": meter, "name": meter, "role": "load", "parent": None, "declared": None, "declared_w": None}
-    return MeterFacts(**{**defaults, **known})  # type: ignore[arg-type]
+    unknown = dict.fromkeys(("parent", "source", "capacity_wh", "declared", "declared_w", "declared_hours"))
+    return MeterFacts(**{"id": meter, "name": meter, "role": "load", **unknown, **known})  # type: ignore[arg-type]
 
 
 def recording(loads: Mapping[str, Floats], power_factor: float | Sequence[float] = np.nan) -> Recording:
