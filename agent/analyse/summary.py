@@ -11,6 +11,7 @@ from agent.analyse.features.robust import mean
 from agent.deliver import wire
 from agent.records import Judgement
 
+_KEPT_HERE = ("noise_floor", "reactive_power_var", "outdoor_temperature_c")  # what the judgement alone needs
 _DIGITS, _DECIMALS = 5, 3  # finer than a class 1 meter, and a summary stays below 400 bytes
 
 
@@ -33,7 +34,7 @@ def summaries(findings: Findings) -> list[wire.Summary]:
 
 def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary:
     window = findings.window
-    scalars = {name: _scalar(values[row], name) for name, values in findings.features.items() if name != "noise_floor"}
+    scalars = {name: _scalar(values[row], name) for name, values in findings.features.items() if name not in _KEPT_HERE}
     return wire.Summary(
         v=wire.VERSION,
         kind="summary",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analyse.features import electrical
 from agent.analyse.features.robust import Floats, mean
@@ -26,6 +27,7 @@ WINDOW_QUANTITIES = (
     "frequency_hz",
     "active_energy_import_wh",
     "active_energy_export_wh",
+    "outdoor_temperature_c",
 )
 IDENTITY = ("serial_number", "model_code", "ct_ratio", "vt_ratio", "ct_primary_a", "ct_secondary_a")
 _FLICKERING = (
@@ -193,9 +195,19 @@ def window_features(window: Window) -> dict[str, Floats]:
         "active_power_max_w": np.fmax.reduce(power, axis=-1),
         "power_factor": electrical.power_factor(power, values["apparent_power_va"], values["power_factor"]),
         "noise_floor": electrical.noise_floor(power),
+        "reactive_power_var": mean(values["reactive_power_var"]),
+        "outdoor_temperature_c": mean(values["outdoor_temperature_c"]),
         "active_energy_import_wh": last(values["active_energy_import_wh"]),
         "active_energy_export_wh": last(values["active_energy_export_wh"]),
     }
+
+
+def lettered(window: Window, letter: Quality) -> NDArray[np.bool_]:
+    """Tell which meters (meters,) have this letter; mostly all or none have it, which costs no look at each."""
+    count = window.quality.count(letter)
+    if count in (0, len(window.quality)):
+        return np.full(len(window.quality), count > 0)
+    return np.array([one is letter for one in window.quality])
 
 
 def last(readings: Floats) -> Floats:

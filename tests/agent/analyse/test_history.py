@@ -15,6 +15,7 @@ from agent.errors import FlatwattError
 from agent.records import Quality, Window
 
 METERS = ("main", "feeder")
+HOURLY = ("active_power_w", "reactive_power_var", "outdoor_temperature_c")
 FIRST_DAY = 20_000
 NOISE = np.random.default_rng(3)
 
@@ -30,7 +31,9 @@ def window(start_s: int, watts: list[float], quality: list[Quality] | None = Non
         values={
             "active_power_w": power,
             "apparent_power_va": power / 0.95,
+            "reactive_power_var": power / 10,
             "power_factor": np.full_like(power, np.nan),
+            "outdoor_temperature_c": np.array([[start_s % 977 / 30.0] * 3, [np.nan] * 3][: len(watts)]),
             "active_energy_import_wh": np.full_like(power, np.nan),
             "active_energy_export_wh": np.full_like(power, np.nan),
         },
@@ -57,7 +60,8 @@ def assert_same(one: History, other: History) -> None:
     """Compare all that the judge asks of a history."""
     today = one.first_day + one.days - 1
     assert (one.first_day, one.days) == (other.first_day, other.days)
-    np.testing.assert_allclose(one.hourly_w(today), other.hourly_w(today), rtol=1e-12)
+    for name in HOURLY:
+        np.testing.assert_allclose(one.hourly(name, today), other.hourly(name, today), rtol=1e-12)
     np.testing.assert_array_equal(one.exchanged(today), other.exchanged(today))
     for name in ("power_factor", "noise_floor"):
         np.testing.assert_allclose(one.daily(name, today), other.daily(name, today), rtol=1e-12)
@@ -86,7 +90,19 @@ def test_a_window_that_is_not_good_counts_as_unknown(letter: Quality) -> None:
 
     assert np.isnan(history.hourly_w(FIRST_DAY)[0]).all()
     assert np.isnan(history.daily("power_factor", FIRST_DAY)[0]).all()
+    assert np.isnan(history.hourly("reactive_power_var", FIRST_DAY)[0]).all()
     assert history.hourly_w(FIRST_DAY)[1, 0, 0] == pytest.approx(100 * 3.01 / 3)
+
+
+def test_it_is_as_cold_while_a_meter_is_stuck() -> None:
+    """The temperature of any window that has it counts."""
+    history = History(None, METERS)
+    taken = window(FIRST_DAY * DAY_S, [5000.0, 100.0], [Quality.STUCK, Quality.GOOD], 3600)
+
+    history.add(taken, window_features(taken))
+
+    warm = history.hourly("outdoor_temperature_c", FIRST_DAY)
+    np.testing.assert_array_equal(np.isfinite(warm[:, 0, :2]), [[True, False], [False, False]])
 
 
 def test_the_day_of_an_exchange_is_known() -> None:
@@ -118,6 +134,21 @@ def test_a_day_is_seen_without_what_came_later() -> None:
     assert history.hourly_w(FIRST_DAY + 2).shape == (2, 3, 24)
     assert history.daily("power_factor", FIRST_DAY + 2).shape == (2, 3)
     assert history.day_numbers(FIRST_DAY + 2).tolist() == [FIRST_DAY, FIRST_DAY + 1, FIRST_DAY + 2]
+
+
+def test_who_needs_the_last_days_only_gets_no_more() -> None:
+    """They are the end of all days, also where the ring of days has come round; fewer where there are no more."""
+    history = History(None, METERS)
+    for day in range(403):
+        hold(history, FIRST_DAY + day, 1000.0 + day)
+    today = FIRST_DAY + 401
+
+    whole, last = history.hourly_w(today), history.hourly_w(today, 5)
+
+    np.testing.assert_array_equal(last, whole[:, -5:])
+    np.testing.assert_array_equal(history.daily("power_factor", today, 5), history.daily("power_factor", today)[:, -5:])
+    assert history.day_numbers(today, 5).tolist() == [*range(today - 4, today + 1)]
+    assert history.hourly_w(FIRST_DAY + 4, 5).shape == (2, 2, 24)
 
 
 def test_400_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
@@ -209,6 +240,27 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert_same(fresh, History(path, METERS))
 
 
+def test_a_file_of_an_earlier_version_keeps_its_windows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What it did not store is unknown; what it stored is worth more than any feature."""
+    path = tmp_path / "history.db"
+    history = History(path, METERS)
+    fill(history, 2)
+    history.close()
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE window DROP COLUMN outdoor_temperature_c")
+
+    with caplog.at_level(logging.WARNING):
+        newer = History(path, METERS)
+    hold(newer, FIRST_DAY + 2, 500.0)
+    newer.close()
+
+    again = History(path, METERS)
+    assert "of an earlier version: outdoor_temperature_c is unknown" in caplog.text
+    np.testing.assert_array_equal(again.hourly_w(FIRST_DAY + 1), history.hourly_w(FIRST_DAY + 1))
+    known = np.isfinite(again.hourly("outdoor_temperature_c", FIRST_DAY + 2)[0])
+    assert known.sum(axis=-1).tolist() == [0, 0, 1]
+
+
 def test_a_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
     """Locked is not damaged: one line for the operator, and the file stays."""
     path = tmp_path / "folder-that-is-not-there" / "history.db"
@@ -238,11 +290,13 @@ def test_ten_meters_and_400_days_are_read_in_a_second(tmp_path: Path, capsys: py
     History(path, meters).close()
     starts = range(FIRST_DAY * DAY_S, (FIRST_DAY + 400) * DAY_S, 900)
     rows = (
-        (start, meter, 900, 1.0, "G", 5e3 + start % 977, 0.97, 0.01, None, None) for meter in meters for start in starts
+        (start, meter, 900, 1.0, "G", 5e3 + start % 977, 0.97, 0.01, 900.0, 12.0, None, None)
+        for meter in meters
+        for start in starts
     )
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA synchronous=OFF")
-        database.executemany("INSERT INTO window VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+        database.executemany("INSERT INTO window VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", rows)
 
     begin = time.process_time()
     history = History(path, meters)
