@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
-from agent.analyse.history_file import DAY_S, KEPT_DAYS, KNOWN_S, HistoryFile, open_history
+from agent.analyse.history_file import KEPT_DAYS, KNOWN_S, HistoryFile, open_history
 from agent.analyse.window import lettered
 from agent.records import Quality, Window
 
+DAY_S = 86_400
 _HOURLY = ("active_power_w", "reactive_power_var", "outdoor_temperature_c")
 _DAILY = ("power_factor", "noise_floor")
 _Slots = NDArray[np.int64]
@@ -47,9 +48,9 @@ class _Sums:
     def load(self, row: int, table: Floats) -> None:
         """Take rows of hour, integral and time of one meter."""
         day, hour = np.divmod(table[:, 0].astype(np.int64), 24)
-        place = day % KEPT_DAYS, hour * self._parts // 24, row
-        np.add.at(self._total, place, table[:, 1])
-        np.add.at(self._known_s, place, table[:, 2])
+        place = day % KEPT_DAYS, hour * self._parts // 24
+        np.add.at(self._total[..., row], place, table[:, 1])
+        np.add.at(self._known_s[..., row], place, table[:, 2])
 
     def clear(self, slots: _Slots) -> None:
         """Forget what these days of the ring hold."""

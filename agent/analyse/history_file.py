@@ -17,7 +17,7 @@ from agent.records import Window
 
 logger = logging.getLogger(__name__)
 
-DAY_S = 86_400
+_DAY_S = 86_400
 KEPT_DAYS = 400  # a year, for the same season's twin, and a month to compare it with
 KNOWN_S = {  # how many seconds of a window each quantity stands for; it may be cold while a meter is stuck
     "active_power_w": "(quality = 'G') * coverage * window_s",
@@ -45,8 +45,8 @@ FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?
 GROUP BY hour ORDER BY hour
 """  # noqa: S608
 _FORGET = f"""
-DELETE FROM window WHERE start_s / {DAY_S} <
-    (SELECT DISTINCT start_s / {DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {KEPT_DAYS - 1})
+DELETE FROM window WHERE start_s / {_DAY_S} <
+    (SELECT DISTINCT start_s / {_DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {KEPT_DAYS - 1})
 """  # noqa: S608
 _EVER_S = (-(2**62), 2**62)
 
@@ -60,7 +60,7 @@ class HistoryFile:
     def hours(self, first_day: int, last_day: int) -> list[Floats]:
         """Give the hours of some days, as :func:`open_history`; nothing where the file cannot be read."""
         try:
-            return _read(self._database, self._meters, (first_day * DAY_S, (last_day + 1) * DAY_S - 1))
+            return _read(self._database, self._meters, (first_day * _DAY_S, (last_day + 1) * _DAY_S - 1))
         except sqlite3.Error as error:
             logger.warning("the history cannot be read again: %s", error)
             return []
