@@ -52,6 +52,28 @@ class Site:
                 joined[rows[meter.parent]] |= flags[row]
         return joined
 
+    def drawn(self, hourly_w: Floats) -> Floats:
+        """Give what is drawn below each meter at the top of the tree, generation there added; shape (tops, hours).
+
+        ``hourly_w`` (meters, hours). What flows out through an incomer was generated below it and is
+        not drawn; neither is what charges a battery. Unknown where a part is unknown.
+        """
+        parent = {meter.id: meter.parent for meter in self.meters}
+        tops = {meter.id: hourly_w[row] for row, meter in enumerate(self.meters) if self._is_top(meter)}
+        for row, meter in enumerate(self.meters):
+            if meter.role != "generation":
+                continue
+            above = meter.parent
+            while above is not None and parent[above] is not None:
+                above = parent[above]
+            if above in tops:
+                tops[above] = tops[above] - hourly_w[row]
+        return np.array(list(tops.values())).reshape(-1, hourly_w.shape[-1])
+
+    @staticmethod
+    def _is_top(meter: MeterFacts) -> bool:
+        return meter.parent is None and meter.role == "load"
+
     def parents(self) -> frozenset[str]:
         """Give the meters that have sub-meters."""
         return frozenset(meter.parent for meter in self.meters if meter.parent is not None)
