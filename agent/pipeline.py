@@ -149,7 +149,7 @@ class Pipeline:
             for notice in notices:
                 self._add(batch, event(notice.event, window.end_s, notice.text, {**notice.data}, notice.meter))
                 logger.warning("%s", notice.text)
-            for message in summary.summaries(findings):
+            for message in summary.summaries(findings, self._analyst.provisional(findings)):
                 self._add(batch, message)
             for alarm in summary.alarms(findings):
                 self._add(batch, alarm)

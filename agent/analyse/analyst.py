@@ -44,7 +44,6 @@ class Findings:
 
     window: Window
     features: Mapping[str, Floats]
-    judgements: tuple[Judgement, ...]
     days: tuple[Day, ...]
 
 
@@ -85,9 +84,12 @@ class Analyst:
         """Take the next window of all meters."""
         features = window_features(window)
         days = self._remember(window, features) if self._is_credible(window.start_s // DAY_S) else []
-        judgements = self._judge.window(features["active_power_w"], window.quality)
         untold, self._untold = self._untold, []
-        return Findings(window, features, judgements, (*untold, *days))
+        return Findings(window, features, (*untold, *days))
+
+    def provisional(self, findings: Findings) -> tuple[Judgement, ...]:
+        """Judge the window taken last, meter by meter: the last day's judgements, carried into it."""
+        return self._judge.window(findings.features["active_power_w"], findings.window.quality)
 
     @property
     def state(self) -> bytes:

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Sequence
 
 from agent.analyse.alarm import Change
 from agent.analyse.analyst import Day, Findings
@@ -27,9 +28,9 @@ def significant(value: float) -> float | int:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def summaries(findings: Findings) -> list[wire.Summary]:
+def summaries(findings: Findings, judgements: Sequence[Judgement]) -> list[wire.Summary]:
     """Give one summary per meter."""
-    return [_summary(findings, row, judgement) for row, judgement in enumerate(findings.judgements)]
+    return [_summary(findings, row, judgement) for row, judgement in enumerate(judgements)]
 
 
 def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary:

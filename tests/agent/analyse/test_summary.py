@@ -31,7 +31,7 @@ MINING = judgement(LONGEST)
 FAULT = Judgement(meter=LONGEST, verdict=Verdict.FAULT, score=0.0, mining_w=(0.0, 0.0, 0.0), since_s=None, reasons=())
 
 
-def findings(value: float, energy_wh: float, quality: Quality = Quality.GOOD, judged: Judgement = MINING) -> Findings:
+def findings(value: float, energy_wh: float, quality: Quality = Quality.GOOD) -> Findings:
     """Give a window of one meter in which every scalar has its longest form."""
     values = {
         **dict.fromkeys(("active_power_w", "active_power_min_w", "active_power_max_w"), np.array([value])),
@@ -50,7 +50,7 @@ def findings(value: float, energy_wh: float, quality: Quality = Quality.GOOD, ju
         coverage=np.array([0.98765]),
         quality=(quality,),
     )
-    return Findings(window, values, (judged,), ())
+    return Findings(window, values, ())
 
 
 def sent(message: wire.Summary) -> bytes:
@@ -62,7 +62,7 @@ def sent(message: wire.Summary) -> bytes:
 @pytest.mark.parametrize("watts", [9_876_543.21, 98_765.4321, 1234.5678, 9.87654321, 0.00098765432])
 def test_the_longest_summary_fits_the_budget(watts: float) -> None:
     """Longest names, every field, 10 MW of mining, registers of twelve digits: at most 400 bytes."""
-    payload = sent(summary.summaries(findings(watts, 999_999_999_999.4))[0])
+    payload = sent(summary.summaries(findings(watts, 999_999_999_999.4), [MINING])[0])
 
     assert len(payload) <= BUDGET, payload
 
@@ -70,7 +70,7 @@ def test_the_longest_summary_fits_the_budget(watts: float) -> None:
 @pytest.mark.parametrize("quality", [Quality.STUCK, Quality.TIMEOUT])
 def test_the_longest_summary_of_a_fault_fits_the_budget(quality: Quality) -> None:
     """A window that is not good names its quality and mines nothing."""
-    message = summary.summaries(findings(-9_876_543.21, 999_999_999_999.4, quality, FAULT))[0]
+    message = summary.summaries(findings(-9_876_543.21, 999_999_999_999.4, quality), [FAULT])[0]
 
     payload = sent(message)
 
@@ -80,7 +80,7 @@ def test_the_longest_summary_of_a_fault_fits_the_budget(quality: Quality) -> Non
 
 def test_a_summary_is_read_again_as_it_was_written() -> None:
     """The centre has the gateway's numbers, to five digits; energies to the watt-hour."""
-    message = wire.decode(sent(summary.summaries(findings(12_345.678, 123_456_789_012.4))[0]))
+    message = wire.decode(sent(summary.summaries(findings(12_345.678, 123_456_789_012.4), [MINING])[0]))
 
     assert isinstance(message, wire.Summary)
     assert (message.meter, message.verdict, message.quality, message.coverage) == (LONGEST, "mining", "G", 0.988)
@@ -92,7 +92,7 @@ def test_a_summary_is_read_again_as_it_was_written() -> None:
 
 def test_what_is_unknown_is_left_out() -> None:
     """Never a zero that nobody measured."""
-    payload = sent(summary.summaries(findings(math.nan, math.nan))[0])
+    payload = sent(summary.summaries(findings(math.nan, math.nan), [MINING])[0])
 
     message = wire.decode(payload)
     assert isinstance(message, wire.Summary)
@@ -110,7 +110,7 @@ def test_an_alarm_is_read_again_with_its_reasons(state: str) -> None:
     hourly_w = np.full((1, 24), 2 * 9_456_789.123)
     day = Day(20_458, hourly_w, (judged,), (change,))
 
-    [alarm] = summary.alarms(Findings(found.window, found.features, found.judgements, (day,)))
+    [alarm] = summary.alarms(Findings(found.window, found.features, (day,)))
 
     message = wire.decode(wire.encode(alarm))
     assert isinstance(message, wire.Alarm)
@@ -129,6 +129,6 @@ def test_an_alarm_of_a_day_without_load_has_no_share() -> None:
     day = Day(20_458, np.full((1, 24), np.nan), (judged,), (change,))
     found = findings(5000.0, 1.0)
 
-    [alarm] = summary.alarms(Findings(found.window, found.features, found.judgements, (day,)))
+    [alarm] = summary.alarms(Findings(found.window, found.features, (day,)))
 
     assert alarm.mining_share == 0.0
