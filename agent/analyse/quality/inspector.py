@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from agent.analyse.features.robust import Floats, mean
-from agent.analyse.quality import answers, arithmetic, energy, supply, wiring
+from agent.analyse.quality import answers, arithmetic, energy, supply, tree, wiring
 from agent.analyse.quality.answers import Answers
 from agent.analyse.quality.arithmetic import Arithmetic
 from agent.analyse.quality.case import Case, CaseBook
@@ -18,6 +18,7 @@ from agent.analyse.quality.energy import Energy
 from agent.analyse.quality.power import Power
 from agent.analyse.quality.settings import Settings
 from agent.analyse.quality.supply import Supply
+from agent.analyse.quality.tree import Tree
 from agent.analyse.quality.view import Flags, View, phases, without_voltage
 from agent.analyse.quality.wiring import Wiring
 from agent.config import MeterFacts
@@ -31,6 +32,7 @@ CHECKS = (
     energy.ENERGY,
     *wiring.CHECKS,
     *supply.CHECKS,
+    tree.EXCESS,
 )  # the first letter stands
 
 
@@ -72,6 +74,7 @@ class Inspector:
         self._arithmetic = Arithmetic(self._meters)
         self._wiring = Wiring(meters)
         self._supply = Supply(self._meters)
+        self._tree = Tree(meters)
         self._power = Power(self._meters)
         self._end_s = 0
         kept = _decode(state) if state else None
@@ -89,6 +92,7 @@ class Inspector:
             self._energy.take(view, readings),
             *self._wiring.take(view),
             *self._supply.take(view),
+            self._tree.take(view),
         ]
         notices += falls
         for one in seen:

@@ -1,0 +1,63 @@
+"""Do the meters of a tree agree? Sub-meters cannot see more than the meter that feeds them. Q18.
+
+What a parent sees beyond its sub-meters is its own part of the load and no fault. The reverse is
+impossible, so one of them is wrong, or flows around another: the parent is bypassed, has lost a
+phase or too small a ratio, a sub-meter counts too much, or it is fed from elsewhere.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from agent.analyse.features.robust import Floats
+from agent.analyse.quality.case import Check, Seen, Telling
+from agent.analyse.quality.view import LOW, View, verdict
+from agent.config import MeterFacts
+from agent.records import Quality
+
+EXCESS = Check("excess_below", Quality.GOOD, 3, 3 * 3600, "its sub-meters measure no more than it does")
+
+_CLASS = 0.02  # of each power: a class 1 meter behind class 1 transformers
+
+
+class Tree:
+    """Which meters lie right below which."""
+
+    def __init__(self, meters: Sequence[MeterFacts]) -> None:
+        names = [meter.id for meter in meters]
+        self._meters = tuple(meters)
+        self._below = np.array([[child.parent == name for child in meters] for name in names], dtype=float)
+
+    def take(self, view: View) -> Seen:
+        """Compare each parent with the sum of its sub-meters, over the window."""
+        power_w = np.where(view.good, view.power_w, np.nan)
+        below_w = self._sum(power_w)
+        largest_w = np.nan_to_num(view.largest_w)
+        tolerance_w = _CLASS * (np.abs(power_w) + self._sum(np.abs(power_w))) + LOW * (largest_w + self._sum(largest_w))
+        known = self._below.any(axis=1) & np.isfinite(below_w) & np.isfinite(power_w)
+        return Seen(EXCESS, verdict(below_w - power_w > tolerance_w, known), partial(self._tell, power_w, below_w))
+
+    def _sum(self, values: Floats) -> Floats:
+        """Add up what lies right below each meter; unknown where a part is."""
+        total: Floats = np.where(self._below > 0, values, 0.0).sum(axis=1)
+        return total
+
+    def _tell(self, power_w: Floats, below_w: Floats, row: int) -> Telling:
+        reversed_ = [
+            meter.id
+            for meter, below, watts in zip(self._meters, self._below[row], power_w, strict=True)
+            if below and meter.role == "generation" and watts > 0
+        ]
+        advice = (
+            f"{reversed_[0]} generates and reads positive: turn it round, what it generates is negative"
+            if reversed_
+            else "it is bypassed, lacks a phase or has too small a ratio, or one of them counts too much or is fed "
+            "from elsewhere: compare their ratios, and follow the cables"
+        )
+        excess_w = float(below_w[row] - power_w[row])
+        seen = (
+            f"measures {power_w[row] / 1000:,.2f} kW and its sub-meters {below_w[row] / 1000:,.2f} kW, "
+            f"{excess_w / 1000:,.2f} kW more"
+        )
+        return Telling(seen, advice, {"power_w": float(power_w[row]), "below_w": float(below_w[row])})
