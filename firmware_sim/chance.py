@@ -16,10 +16,13 @@ Floats = NDArray[np.float64]
 _STRETCH = 1024  # values drawn at once: starting a generator costs as much as some hundred values
 
 
+def _drawer(key: int, slot: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, slot]))
+
+
 @functools.lru_cache(maxsize=1024)
 def _draw(key: int, stretch: int, distribution: str, parameters: tuple[float, ...]) -> Floats:
-    generator = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stretch]))
-    values = np.asarray(getattr(generator, distribution)(*parameters, size=_STRETCH), dtype=np.float64)
+    values = np.asarray(getattr(_drawer(key, stretch), distribution)(*parameters, size=_STRETCH), dtype=np.float64)
     values.flags.writeable = False
     return values
 
@@ -46,6 +49,10 @@ class Chance:
         after = self._pick(channel, knot + 1, "standard_normal", ())
         mixed: Floats = ((1 - part) * before + part * after) / np.hypot(1 - part, part)
         return mixed
+
+    def drawer(self, channel: str, slot: int) -> np.random.Generator:
+        """Give a generator that draws the same values whenever it is made: as many as a thing in a slot needs."""
+        return _drawer(self._key(channel), slot)
 
     def once(self, channel: str) -> float:
         """Give one uniform value in [0, 1) that never changes."""

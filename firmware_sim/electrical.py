@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.chance import Chance, Floats
+from firmware_sim.mains import NOMINAL_V, Mains
 
-NOMINAL_V = 230.0
 NOMINAL_HZ = 50.0
 _PHASES = ("l1", "l2", "l3")
 
@@ -43,6 +43,16 @@ class Power:
             np.hypot(self.harmonic_va, other.harmonic_va),
         )
 
+    def where(self, running: NDArray[np.bool_]) -> "Power":
+        """Give this where a load runs, and nothing where it does not."""
+        return Power(*(np.where(running, part, 0.0) for part in (self.active_w, self.reactive_var, self.harmonic_va)))
+
+    @property
+    def thd_percent(self) -> Floats:
+        """The distortion of the current: harmonic over fundamental, percent."""
+        apparent = np.hypot(self.active_w, self.reactive_var)
+        return 100 * np.divide(self.harmonic_va, apparent, out=np.zeros_like(apparent), where=apparent > 0)
+
 
 def supply(seed: int, time_s: Floats, step_s: float) -> Supply:
     """Give the grid at these times: even behind the flattest load, voltage and frequency flicker."""
@@ -53,7 +63,7 @@ def supply(seed: int, time_s: Floats, step_s: float) -> Supply:
         total: Floats = np.sum(waves, axis=0)
         return total
 
-    common = noise("u", (0.006, 7200), (0.003, 300), (0.0012, 1))
+    common = Mains(seed).deviation(time_s, step_s)
     voltage_v = [NOMINAL_V * (1 + common + noise(phase, (0.003, 3600), (0.0006, 1))) for phase in _PHASES]
     thd = [np.clip(1.8 + noise(f"thd-{phase}", (0.3, 7200), (0.05, 10)), 0.3, None) for phase in _PHASES]
     frequency_hz = NOMINAL_HZ + noise("f", (0.012, 600), (0.008, 30), (0.003, 1))
@@ -95,11 +105,10 @@ def share_out(power: Power, grid: Supply, shares: Floats, rated_w: float) -> Pha
     return Phases(shares * power.active_w, shares * power.reactive_var, voltage, current)
 
 
-def measure(phases: Phases, harmonic_va: Floats, grid: Supply) -> dict[str, Floats]:
+def measure(phases: Phases, thd_percent: Floats, grid: Supply) -> dict[str, Floats]:
     """Give every instantaneous quantity of the vocabulary, each of shape (steps,)."""
     active_w, reactive_var = phases.active_w.sum(axis=0), phases.reactive_var.sum(axis=0)
     apparent = np.hypot(active_w, reactive_var)
-    thd_percent = 100 * np.divide(harmonic_va, apparent, out=np.zeros_like(apparent), where=apparent > 0)
     voltage, current = phases.voltage_v, phases.current_a
     between = [_between(voltage[a], voltage[b]) for a, b in ((0, 1), (1, 2), (2, 0))]
     values = {

@@ -1,7 +1,6 @@
 """One metering point: what flows through it, what the meter takes that for, and what it has counted."""
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,7 +13,6 @@ from firmware_sim.errors import SimError
 from firmware_sim.faults.base import Fault, Reading, RegisterFault
 from firmware_sim.faults.book import FaultBook
 from firmware_sim.fields import did_you_mean
-from firmware_sim.loads import Load
 from firmware_sim.nameplate import Nameplate
 from firmware_sim.registers import Bytes, RegisterMap
 from firmware_sim.scenario import MeterSpec, Scenario
@@ -43,8 +41,8 @@ class Facility(Protocol):
     def supply(self, block: int) -> Supply:
         """Give voltages and frequency over a block."""
 
-    def load_w(self, meter: MeterSpec, number: int, block: int) -> Floats:
-        """Give the power of one load of a meter over a block; NaN is a gap."""
+    def load_power(self, meter: MeterSpec, number: int, block: int) -> Power:
+        """Give what one load of a meter draws over a block; NaN is a gap."""
 
     def rated_w(self, meter: MeterSpec) -> float:
         """Give the largest power to be expected behind a meter, W."""
@@ -75,8 +73,8 @@ class Feeder:
         """Give what flows through the meter over a block: its own loads and those of ``sum_of``."""
         zero = np.zeros(BLOCK)
         total = Power(zero, zero, zero)
-        for number, load in enumerate(self.meter.loads):
-            total += _flow(load, self._plant.load_w(self.meter, number, block))
+        for number in range(len(self.meter.loads)):
+            total += self._plant.load_power(self.meter, number, block)
         for name in self.meter.sum_of:
             total += self._plant.feeders[name].power(block)
         return total
@@ -138,8 +136,8 @@ class Feeder:
 
     def values(self, block: int) -> dict[str, Floats]:
         """Give every quantity over a block as the registers say it, in SI units; NaN where a recording has a gap."""
-        phases, power = self._phases(block), self.power(block)
-        values = measure(phases, power.harmonic_va, self._plant.supply(block)) | self.counters(block)
+        phases, distortion = self._phases(block), self.power(block).thd_percent
+        values = measure(phases, distortion, self._plant.supply(block)) | self.counters(block)
         values["demand_active_power_w"] = self._demand_w(block)
         values |= {name: np.full(BLOCK, value) for name, value in self.nameplate.constants.items()}
         for fault in self.faults.registers:
@@ -201,8 +199,3 @@ _COUNTERS = (
     "reactive_energy_export_varh",
 )
 _TOTALS = {"active_energy_total_wh": _COUNTERS[:2], "reactive_energy_total_varh": _COUNTERS[2:]}
-
-
-def _flow(load: Load, active_w: Floats) -> Power:
-    apparent = np.abs(active_w) * math.hypot(1.0, load.tan_phi)
-    return Power(active_w, active_w * load.tan_phi, apparent * load.distortion)

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import math
 
-from firmware_sim.electrical import NOMINAL_V
+from firmware_sim.mains import NOMINAL_V
 from firmware_sim.profile import Entry, Profile
 from firmware_sim.scenario import MeterSpec
 from firmware_sim.sunspec import placed

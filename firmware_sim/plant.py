@@ -10,10 +10,11 @@ import math
 import numpy as np
 
 from firmware_sim.chance import Chance, Floats
-from firmware_sim.electrical import Supply, supply
+from firmware_sim.electrical import Power, Supply, supply
 from firmware_sim.faults.book import FaultBook
 from firmware_sim.feeder import BLOCK, Feeder
 from firmware_sim.loads.base import Moments
+from firmware_sim.mains import Mains
 from firmware_sim.scenario import MeterSpec, Scenario
 from firmware_sim.weather import Weather
 
@@ -23,7 +24,7 @@ class Plant:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self._weather = Weather(scenario.seed)
+        self._weather, self._mains = Weather(scenario.seed), Mains(scenario.seed)
         self.first_block = self.step_of(scenario.start_s) // BLOCK
         self._counted_to = self.first_block
         self.moments = functools.lru_cache(maxsize=4)(self._moments)
@@ -43,7 +44,7 @@ class Plant:
         return (numbers + 0.5) * self.scenario.step_s
 
     def _moments(self, block: int) -> Moments:
-        return Moments(self.times_s(block), self.scenario.step_s, self._weather)
+        return Moments(self.times_s(block), self.scenario.step_s, self._weather, self._mains)
 
     def supply(self, block: int) -> Supply:
         """Give voltages and frequency over a block."""
@@ -52,9 +53,9 @@ class Plant:
     def _supply(self, block: int) -> Supply:
         return supply(self.scenario.seed, self.times_s(block), self.scenario.step_s)
 
-    def load_w(self, meter: MeterSpec, number: int, block: int) -> Floats:
-        """Give the power of one load of a meter over a block; NaN is a gap."""
-        return meter.loads[number].active_power_w(self.moments(block), Chance(self.scenario.seed, meter.id, number))
+    def load_power(self, meter: MeterSpec, number: int, block: int) -> Power:
+        """Give what one load of a meter draws over a block; NaN is a gap."""
+        return meter.loads[number].power(self.moments(block), Chance(self.scenario.seed, meter.id, number))
 
     def rated_w(self, meter: MeterSpec) -> float:
         """Give the largest power to be expected behind a meter, W."""

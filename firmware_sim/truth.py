@@ -71,7 +71,8 @@ def _own(plant: Plant, meter_id: str, until_s: float) -> Truth:
         times_s = plant.times_s(block)
         inside = (times_s > start_s) & (times_s < until_s)
         for number, load in enumerate(meter.loads):
-            power_w = np.where(inside, np.maximum(np.nan_to_num(plant.load_w(meter, number, block)), 0), 0.0)
+            active_w = plant.load_power(meter, number, block).active_w
+            power_w = np.where(inside, np.maximum(np.nan_to_num(active_w), 0), 0.0)
             joules.add(power_w * step_s, times_s >= until_s - _RECENT_S, load.MINING)
             if load.MINING and joules.since_s is None and power_w.any():
                 joules.since_s = float(times_s[power_w > 0][0]) - step_s / 2

@@ -2,8 +2,9 @@
 
 from firmware_sim.loads.base import Load
 from firmware_sim.loads.building import Constant, Lighting, Office
-from firmware_sim.loads.computing import DataHall, MinerFarm
+from firmware_sim.loads.computing import DataHall
 from firmware_sim.loads.machinery import ColdStore, Motor
+from firmware_sim.loads.mining import MinerFarm
 from firmware_sim.loads.recording import Recording
 from firmware_sim.loads.solar import Pv
 

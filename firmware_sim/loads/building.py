@@ -7,7 +7,7 @@ import numpy as np
 
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.fields import number
-from firmware_sim.loads.base import Load, Moments, wander
+from firmware_sim.loads.base import Moments, PlainLoad, wander
 from firmware_sim.weather import hour_of_day, is_workday
 
 _HOURS = (0.0, 5.5, 7.0, 9.0, 11.5, 12.5, 13.5, 16.5, 18.5, 21.0, 24.0)
@@ -17,7 +17,7 @@ _OCCUPIED_MEAN = _DAY_MEAN * 5 / 7  # weekends are empty
 
 
 @dataclass(frozen=True, kw_only=True)
-class Office(Load):
+class Office(PlainLoad):
     """An office building: people on workdays with a lunch dip, a base at night, heating and cooling by the weather."""
 
     mean_w: float = number(low=1.0)
@@ -43,7 +43,7 @@ class Office(Load):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lighting(Load):
+class Lighting(PlainLoad):
     """Lights that burn day and night, as in a garage: the flattest honest load there is."""
 
     power_w: float = number(low=1.0)
@@ -63,7 +63,7 @@ class Lighting(Load):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constant(Load):
+class Constant(PlainLoad):
     """Exactly one power, for tests."""
 
     power_w: float = number(low=-1e9)

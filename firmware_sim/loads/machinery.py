@@ -7,12 +7,12 @@ import numpy as np
 
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.fields import hours, integer, number
-from firmware_sim.loads.base import Load, Moments, wander
+from firmware_sim.loads.base import Moments, PlainLoad, wander
 from firmware_sim.weather import hour_of_day, is_workday
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColdStore(Load):
+class ColdStore(PlainLoad):
     """Compressors that switch on and off, longer on warm days and when doors open."""
 
     mean_w: float = number(low=1.0)
@@ -41,7 +41,7 @@ class ColdStore(Load):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Motor(Load):
+class Motor(PlainLoad):
     """A motor or pump that runs in the ``hours`` of workdays and stands otherwise."""
 
     power_w: float = number(low=1.0)

@@ -13,11 +13,11 @@ import numpy as np
 
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.fields import file_path, number, text
-from firmware_sim.loads.base import Load, Moments
+from firmware_sim.loads.base import Moments, PlainLoad
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recording(Load):
+class Recording(PlainLoad):
     """The column ``active_power_w`` of a CSV, each value held over its step; an empty cell is a gap.
 
     Columns: ``time`` (ISO 8601, UTC unless it says otherwise), ``active_power_w`` and, where the

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from firmware_sim.chance import Chance, Floats
 from firmware_sim.fields import number
-from firmware_sim.loads.base import Load, Moments
+from firmware_sim.loads.base import Moments, PlainLoad
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pv(Load):
+class Pv(PlainLoad):
     """Solar modules: a clear-sky curve by season, with clouds; the inverter draws a little at night."""
 
     peak_w: float = number(low=1.0)

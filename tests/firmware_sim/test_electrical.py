@@ -15,7 +15,7 @@ WATTS = st.floats(-1e6, 1e6).filter(lambda w: w == 0 or abs(w) > 1e-3)
 
 def shown(power: Power, grid: Supply, shares: Floats, rated_w: float) -> dict[str, Floats]:
     """Give what a meter shows."""
-    return measure(share_out(power, grid, shares, rated_w), power.harmonic_va, grid)
+    return measure(share_out(power, grid, shares, rated_w), power.thd_percent, grid)
 
 
 def assert_equal(one: Floats | int, other: Floats) -> None:

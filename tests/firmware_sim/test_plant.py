@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware_sim.chance import Floats
+from firmware_sim.electrical import Power
 from firmware_sim.feeder import BLOCK, PAGE, Feeder
 from firmware_sim.loads import KINDS
 from firmware_sim.plant import Plant
@@ -123,13 +123,13 @@ def test_a_sum_may_have_a_better_power_factor_than_its_parts(plant: MakePlant) -
 def test_a_late_start_computes_no_load_twice(plant: MakePlant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting from the scenario's start on is what a start in real time costs; an incomer adds nothing to it."""
     made = plant(load("office"), load("pv"), 'sum_of = ["m1", "m2"]\n')
-    original, asked = made.load_w, Counter[tuple[str, int]]()
+    original, asked = made.load_power, Counter[tuple[str, int]]()
 
-    def load_w(meter: MeterSpec, number: int, block: int) -> Floats:
+    def load_power(meter: MeterSpec, number: int, block: int) -> Power:
         asked[meter.id, block] += 1
         return original(meter, number, block)
 
-    monkeypatch.setattr(made, "load_w", load_w)
+    monkeypatch.setattr(made, "load_power", load_power)
     for feeder in made.feeders.values():
         feeder.counters(first_block(made) + 20)
 
@@ -146,33 +146,6 @@ def test_the_rated_power_is_not_exceeded(plant: MakePlant, kind: str) -> None:
     peak_w = max(float(np.abs(feeder.power(n).active_w).max()) for n in range(block, block + 22))
 
     assert 0 < peak_w <= feeder.rated_w * 1.05
-
-
-def test_a_farm_starts_ramps_and_stays(plant: MakePlant) -> None:
-    """Nothing before its date, a ramp of minutes, then near its nameplate with small noise."""
-    feeder = plant(load("miner_farm")).feeders["m1"]
-    made = plant(load("miner_farm"))
-    times_s = np.concatenate([made.times_s(n) for n in range(first_block(made), first_block(made) + 3)])
-    power_w = np.concatenate([feeder.power(n).active_w for n in range(first_block(made), first_block(made) + 3)])
-    since_s = times_s - (made.scenario.start_s + 86400)
-
-    assert power_w[since_s < 0].max() == 0
-    assert power_w[(since_s > 0) & (since_s < 240)].max() < 20_000
-    steady_w = power_w[since_s > 900]
-    assert 0.93 * 34_000 < steady_w.mean() < 1.03 * 34_000
-    assert steady_w.std() / steady_w.mean() < 0.05
-
-
-def test_a_farm_pauses_when_curtailed(plant: MakePlant) -> None:
-    """In the hours of its tariff it runs fans only, on workdays."""
-    made = plant(load("miner_farm", "curtail = [16, 20]"))
-    block = first_block(made) + 2
-    times_s, power_w = made.times_s(block), made.feeders["m1"].power(block).active_w
-    hour = times_s % 86400 / 3600
-    workday = (times_s // 86400 + 3) % 7 < 5
-
-    assert power_w[workday & (hour > 16) & (hour < 20)].max() < 1_000
-    assert power_w[(hour < 16) | (hour > 20)].min() > 25_000
 
 
 def decoded(rows: tuple[Bytes, ...], feeder: Feeder, name: str, step: int) -> float:
