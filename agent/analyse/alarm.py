@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from agent.analyse.declared import CHANGE
 from agent.records import Judgement, Verdict
 
 _QUIET_DAYS = 3  # of other verdicts before an alarm is cleared
@@ -50,7 +51,7 @@ class AlarmBook:
 
     def _meter(self, judgement: Judgement, time_s: int) -> Change | None:
         alarm = self.open.get(judgement.meter)
-        if judgement.verdict is Verdict.MINING:
+        if _is_alarming(judgement):
             return self._raise(judgement, time_s) if alarm is None else self._update(alarm, judgement)
         if alarm is None or judgement.verdict in (Verdict.FAULT, Verdict.INCONCLUSIVE):
             return None
@@ -72,3 +73,8 @@ class AlarmBook:
         alarm = replace(alarm, quiet_days=0, told_w=watts if is_news else alarm.told_w)
         self.open[judgement.meter] = alarm
         return Change(alarm, "updated", judgement) if is_news else None
+
+
+def _is_alarming(judgement: Judgement) -> bool:
+    """Tell whether somebody should act: on mining, and on a declared load that changed without a declaration."""
+    return judgement.verdict is Verdict.MINING or any(reason.evidence == CHANGE for reason in judgement.reasons)

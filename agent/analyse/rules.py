@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from agent.analyse.declared import declared
 from agent.analyse.detect import estimate, hidden
 from agent.analyse.detect.evidence import probability
 from agent.analyse.features.robust import mean, median
-from agent.analyse.meter_day import NOTHING, Case, MeterDay
+from agent.analyse.meter_day import Case, MeterDay
 from agent.records import Evidence, Judgement, Verdict
 
 MIN_HISTORY_DAYS = hidden.MIN_BEFORE_DAYS + hidden.MIN_AFTER_DAYS
@@ -20,7 +21,6 @@ _MIN_REMAINDER = 0.05  # of a parent's load: two class 1 meters differ by up to 
 _MIN_EXPORT = 0.02  # of the highest hour: below, a meter's zero is not better than that
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
 _REFINED_DAYS = 28  # of a case; later the search leaves its onset behind and would drag it along
-_DECLARED_TOLERANCE = 1.1  # declarations are round numbers
 
 
 Rule = Callable[[MeterDay], Judgement | None]
@@ -66,22 +66,6 @@ def stuck(meter: MeterDay) -> Judgement | None:
         return None
     text = f"{100 * share:.0f} % of the hourly means repeat the one before exactly: check the meter or its gateway"
     return meter.judgement(Verdict.FAULT, (Evidence("stuck_register", share, 0.0, text),), score=0.0)
-
-
-def declared(meter: MeterDay) -> Judgement | None:
-    """A load that the site registered is judged against what it declared, not by its shape."""
-    facts = meter.facts
-    if facts.declared is None:
-        return None
-    week_w = float(mean(meter.hourly_w[-7:].ravel()))
-    if facts.declared_w is not None and week_w > _DECLARED_TOLERANCE * facts.declared_w:
-        excess = week_w - facts.declared_w
-        text = f"the week's mean exceeds the declared {facts.declared_w:.0f} W by {excess:.0f} W"
-        return meter.judgement(Verdict.SUSPECT, (Evidence("declared_load", excess, 1.0, text),))
-    text = f"registered as {facts.declared}"
-    reason = (Evidence("declared_load", week_w, 0.0, text),)
-    mining_w = (meter.load_w,) * 3 if facts.declared == "mining" else NOTHING
-    return meter.judgement(Verdict.DECLARED, reason, mining_w, score=0.0)
 
 
 def explained_below(meter: MeterDay) -> Judgement | None:

@@ -10,7 +10,7 @@ from agent.analyse.alarm import Change
 from agent.analyse.analyst import Day, Findings
 from agent.analyse.features.robust import mean
 from agent.deliver import wire
-from agent.records import Judgement
+from agent.records import Judgement, Verdict
 
 _KEPT_HERE = ("noise_floor", "reactive_power_var", "outdoor_temperature_c")  # what the judgement alone needs
 _DIGITS, _DECIMALS = 5, 3  # finer than a class 1 meter, and a summary stays below 400 bytes
@@ -101,6 +101,8 @@ def sentence(alarm: wire.Alarm) -> str:
     """Give an alarm as one line for people."""
     if alarm.state == "cleared":
         return f"alarm {alarm.alarm} cleared: {alarm.meter} is {alarm.verdict} again"
+    if alarm.verdict != Verdict.MINING:
+        return f"alarm {alarm.alarm} {alarm.state}: {alarm.meter}: {alarm.reasons[0].text}"
     low, middle, high = (watts / 1000 for watts in alarm.mining_w)
     share = f"{100 * alarm.mining_share:.0f} % of the meter's load"
     return f"alarm {alarm.alarm} {alarm.state}: {alarm.meter} mines {middle:.1f} kW ({low:.1f} to {high:.1f}), {share}"
