@@ -1,6 +1,8 @@
 """Replays a stretch through the daemon's own code and keeps, day by day, what was said of each meter."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -81,10 +83,17 @@ def judge(stretch: Stretch, rules: Rules) -> list[Outcome]:
     return [_outcome(stretch, virtual, trace) for virtual, trace in zip(stretch.virtuals, traces, strict=True)]
 
 
-def replay(names: tuple[str, ...], first_day: int, power_w: Floats, site: Site, rules: Rules) -> list[Trace]:
-    """Replay loads of shape (meters, days, steps a day)."""
+def replay(
+    names: tuple[str, ...],
+    first_day: int,
+    power_w: Floats,
+    site: Site,
+    rules: Rules,
+    others: Mapping[str, Floats] = MappingProxyType({}),
+) -> list[Trace]:
+    """Replay loads, and ``others`` of the vocabulary's quantities, of shape (meters, days, steps a day)."""
     meters, days, steps = power_w.shape
-    values = {"active_power_w": power_w.reshape(meters, -1)}
+    values = {name: series.reshape(meters, -1) for name, series in {"active_power_w": power_w, **others}.items()}
     recording = Recording(names, first_day * DAY_S, DAY_S // steps, values)
     traces = [_blank(days) for _ in names]
     for day in daemon(recording, site, rules):
