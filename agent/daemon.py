@@ -19,6 +19,7 @@ from agent.analyse.analyst import Analyst
 from agent.analyse.detect.evidence import shipped_rules
 from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
+from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.config import GatewayConfig, MeterConfig
@@ -26,6 +27,7 @@ from agent.deliver import wire
 from agent.deliver.keys import GatewayKey, load_gateway_key
 from agent.deliver.publisher import Publisher, State
 from agent.deliver.spool import Spool
+from agent.emission_factors import factors
 from agent.errors import InputError
 from agent.pipeline import Pipeline, event, remembered
 
@@ -66,6 +68,8 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         windows=WindowBuilder(site.names, config.poll.period_s, config.poll.window_s),
         inspector=Inspector(config.meters, _limits_w(config), memory.inspector, _configured(config)),
         analyst=analyst,
+        site_book=SiteBook(site, memory.stored_wh),
+        factors=factors(config.site.grid, config.site.emission_factor),
         spool=spool,
         memory=memory,
         key=key,

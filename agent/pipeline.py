@@ -4,20 +4,22 @@ Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/daemon.py`` 
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from agent.acquire.poll.poller import Poller
-from agent.analyse import summary
+from agent.analyse import site_report, summary
 from agent.analyse.analyst import Analyst, Findings
 from agent.analyse.quality.inspector import Inspector
+from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.deliver import wire
 from agent.deliver.keys import GatewayKey
 from agent.deliver.spool import Batch, Spool
+from agent.emission_factors import EmissionFactor
 from agent.records import Notice, Sample
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Memory(msgspec.Struct):
     told_until_s: int = 0  # end of the last window that was told; an earlier one is never told again
     inspector: bytes = b""
     analyst: bytes = b""
+    stored_wh: dict[str, float] = {}  # what the site's batteries hold, by source
 
 
 def remembered(spool: Spool) -> Memory:
@@ -63,6 +66,8 @@ class Pipeline:
         windows: WindowBuilder,
         inspector: Inspector,
         analyst: Analyst,
+        site_book: SiteBook,
+        factors: Mapping[str, EmissionFactor],
         spool: Spool,
         memory: Memory,
         key: GatewayKey,
@@ -75,6 +80,8 @@ class Pipeline:
         self._windows = windows
         self._inspector = inspector
         self._analyst = analyst
+        self._site_book = site_book
+        self._factors = factors
         self._spool = spool
         self._memory = memory
         self._key = key
@@ -154,10 +161,15 @@ class Pipeline:
             for alarm in summary.alarms(findings):
                 self._add(batch, alarm)
                 logger.warning("%s", summary.sentence(alarm))
+            for day in findings.days:
+                energy = self._site_book.day(day)
+                data = site_report.event_data(energy, self._factors)
+                self._add(batch, event("site_day", day.end_s, site_report.sentence(energy), data))
             self._check_in(batch, window.end_s)
             self._memory.told_until_s = window.end_s
             self._memory.inspector = self._inspector.state
             self._memory.analyst = self._analyst.state
+            self._memory.stored_wh = self._site_book.stored_wh
             batch.state = msgspec.msgpack.encode(self._memory)
         self._outlet.notify()
 

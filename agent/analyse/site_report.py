@@ -46,6 +46,38 @@ def _source(source: str, energy: SiteEnergy, factor: EmissionFactor | None) -> d
     }
 
 
+def event_data(energy: SiteEnergy, factors: Factors) -> dict[str, float | int | str | None]:
+    """Give a site's day as an event's data: scalars, each source's own behind its name."""
+    low_wh, middle_wh, high_wh = (round(wh) for wh in energy.mining_wh)
+    kg = energy.mining_kg(factors)
+    data: dict[str, float | int | str | None] = {
+        "start_s": energy.first_day * DAY_S,
+        "coverage": round(energy.coverage, 3),
+        "load_wh": round(energy.load_wh),
+        "mining_p10_wh": low_wh,
+        "mining_wh": middle_wh,
+        "mining_p90_wh": high_wh,
+        "mining_share": round(energy.mining_share[1], 4),
+        "mining_kg_co2": None if kg is None else round(kg[1], 3),
+        "since_s": energy.since_s,
+    }
+    for source, load_wh in energy.load_source_wh.items():
+        factor = factors.get(source)
+        data[f"{source}_load_wh"] = round(load_wh)
+        data[f"{source}_mining_wh"] = round(energy.mining_source_wh.get(source, 0.0))
+        data[f"{source}_factor"] = None if factor is None else _named(factor)
+    return data
+
+
+def sentence(energy: SiteEnergy) -> str:
+    """Give a site's day as one line for people."""
+    low, middle, high = (wh / 1000 for wh in energy.mining_wh)
+    drawn = f"the site drew {energy.load_wh / 1000:,.0f} kWh, {energy.coverage:.0%} of the time measured"
+    if high <= 0:
+        return f"{drawn}; no mining seen"
+    return f"{drawn}; mining {middle:,.0f} kWh ({low:,.0f} to {high:,.0f}), {100 * energy.mining_share[1]:.1f} % of it"
+
+
 def lines(energy: SiteEnergy, factors: Factors) -> Iterator[str]:
     """Give a site's energies for people."""
     load_kwh = energy.load_wh / 1000
@@ -73,7 +105,11 @@ def _emission(energy_wh: float, factor: EmissionFactor | None) -> str:
     if factor is None:
         return "of which no emission factor is known: name the site's grid, or write an [[emission_factor]]"
     kg = energy_wh / 1000 * factor.kg_per_kwh
-    return f"{kg:,.0f} kg CO2 at {factor.kg_per_kwh:g} kg/kWh ({factor.basis}, {factor.year}, {factor.reference})"
+    return f"{kg:,.0f} kg CO2 at {_named(factor)}"
+
+
+def _named(factor: EmissionFactor) -> str:
+    return f"{factor.kg_per_kwh:g} kg/kWh ({factor.basis}, {factor.year}, {factor.reference})"
 
 
 def _rounded(estimate: Estimate, digits: int, divisor: float = 1.0) -> list[float]:

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from agent.acquire.poll.poller import Poller
 from agent.analyse.analyst import Analyst
 from agent.analyse.history import History
 from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
+from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.deliver.keys import load_gateway_key
 from agent.deliver.spool import Spool
+from agent.emission_factors import factors
 from agent.pipeline import Pipeline, remembered
 from agent.records import Sample
 from tests.agent.analyse.stories import RULES, facts
@@ -76,6 +79,8 @@ def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
                     windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
                     inspector=Inspector(site.meters, None, memory.inspector),
                     analyst=analyst,
+                    site_book=SiteBook(site, memory.stored_wh),
+                    factors=factors("NO", ()),
                     spool=spool,
                     memory=memory,
                     key=load_gateway_key(folder / "key.pem"),
@@ -146,7 +151,7 @@ async def test_a_clock_that_was_years_ahead_costs_only_the_time_it_was_wrong(tmp
 
         assert [start for start in starts(spool) if start < 5 * 96] == [*range(193), *range(196, 4 * 96 + 1)]
         assert len(starts(spool)) == 4 * 96 + 1 - 3 + 4
-        assert [event["event"] for event in told(spool, "event")] == ["clock"]
+        assert [event["event"] for event in told(spool, "event") if event["event"] != "site_day"] == ["clock"]
     with closing(History(tmp_path / "history.db", ("m",))) as history:
         assert (history.first_day, history.days) == (START_S // DAY_S, 5)
 
@@ -159,3 +164,16 @@ async def test_a_gateway_that_starts_after_years_ahead_goes_on(tmp_path: Path) -
         await pipeline.run(START_S + 2 * WINDOW_S)
 
         assert starts(spool)[-2:] == [0, 1]
+
+
+async def test_each_day_of_the_site_is_told_when_it_is_over(tmp_path: Path) -> None:
+    """Load, mining and its sources, once a day, without a meter; the factor's year and source stand beside it."""
+    with at_work(tmp_path, SetClock(START_S, [])) as (pipeline, spool):
+        await pipeline.run(START_S + 2 * DAY_S + 2 * WINDOW_S)
+
+        days = [event for event in told(spool, "event") if event["event"] == "site_day"]
+    assert [event["time_s"] for event in days] == [START_S + DAY_S, START_S + 2 * DAY_S]
+    assert {event["meter"] for event in days} == {None}
+    assert days[0]["data"]["grid_load_wh"] == days[0]["data"]["load_wh"] == pytest.approx(24 * 1003, rel=0.001)
+    assert days[0]["data"]["grid_factor"].startswith("0.015 kg/kWh (direct, 2023, NVE")
+    assert days[0]["text"] == "the site drew 24 kWh, 100% of the time measured; no mining seen"
