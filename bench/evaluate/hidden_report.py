@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from agent.analyse.detect.evidence import shipped_rules
 from bench.evaluate import hidden, metrics
 from bench.evaluate.cases import CASES, HARDEST, PLAIN, REMOVED
 from bench.evaluate.hidden import Baseline
@@ -116,6 +117,25 @@ def removal(results: HiddenResults) -> str:
     if not len(found):
         return "none was found"
     return f"{int((found <= 14).sum())} of {len(found)} alarms ended within two weeks"
+
+
+def counts(results: HiddenResults) -> dict[str, str]:
+    """Give how much data the figures rest on."""
+    homes = {each.building for each in results.outcomes}
+    cambridge = {home for home in homes if home.startswith("UCam")}
+    farms = [each for each in results.outcomes if each.case]
+    return {
+        "held_buildings": str(len(homes)),
+        "held_genome": str(len(homes - cambridge)),
+        "held_cambridge": str(len(cambridge)),
+        "farm_count": str(len(farms)),
+        "small_share": f"{100 * np.mean([_small(each) for each in farms if each.case in PLAIN]):.0f} %",
+    }
+
+
+def _small(farm: Outcome) -> bool:
+    """Tell whether a farm draws less than one machine: the detector says nothing of such, by its rules."""
+    return float(np.max(farm.farm_w)) < shipped_rules().least_mining_w
 
 
 def _detectors(results: HiddenResults) -> list[tuple[hidden.Detector, hidden.Scores]]:

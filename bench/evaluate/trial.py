@@ -83,6 +83,11 @@ def judge(stretch: Stretch, rules: Rules) -> list[Outcome]:
     return [_outcome(stretch, virtual, trace) for virtual, trace in zip(stretch.virtuals, traces, strict=True)]
 
 
+def unjudged(stretch: Stretch) -> list[Outcome]:
+    """Give a stretch as the baselines see it, without a replay."""
+    return [_outcome(stretch, virtual, _blank(len(virtual.farm_w))) for virtual in stretch.virtuals]
+
+
 def replay(
     names: tuple[str, ...],
     first_day: int,
