@@ -98,9 +98,14 @@ class Phases:
         )
 
 
+_SAG = 0.015  # of the nominal voltage behind a load of the rated power, as cables are sized
+_REACTANCE = 0.35  # of a cable and a transformer, over their resistance
+
+
 def share_out(power: Power, grid: Supply, shares: Floats, rated_w: float) -> Phases:
-    """Give what flows in each phase. The voltage sags by up to 1.5 % of the nominal when the load is ``rated_w``."""
-    voltage = grid.voltage_v - NOMINAL_V * 0.015 * np.clip(np.nan_to_num(power.active_w) / rated_w, -2, 2)
+    """Give what flows in each phase; the voltage sags with it: dU = (R P + X Q) / U."""
+    pull = np.nan_to_num(power.active_w + _REACTANCE * power.reactive_var) / rated_w
+    voltage = grid.voltage_v - NOMINAL_V * _SAG * np.clip(pull, -3, 3)
     current = shares * np.hypot(power.active_w, power.reactive_var) / voltage
     return Phases(shares * power.active_w, shares * power.reactive_var, voltage, current)
 

@@ -136,20 +136,27 @@ class Feeder:
 
     def values(self, block: int) -> dict[str, Floats]:
         """Give every quantity over a block as the registers say it, in SI units; NaN where a recording has a gap."""
+        return self._said(block, self.faults.registers)
+
+    def _said(self, block: int, faults: tuple[RegisterFault, ...]) -> dict[str, Floats]:
+        """Give every quantity over a block, after what these faults make of it."""
         phases, distortion = self._phases(block), self.power(block).thd_percent
         values = measure(phases, distortion, self._plant.supply(block)) | self.counters(block)
         values["demand_active_power_w"] = self._demand_w(block)
         values |= {name: np.full(BLOCK, value) for name, value in self.nameplate.constants.items()}
-        for fault in self.faults.registers:
+        for number, fault in enumerate(faults):
             on = fault.during(block * BLOCK, BLOCK, self._scenario.step_s)
             if on.any():
-                shown = fault.shown(Reading(values, self._counters_at(fault.from_s), self.nameplate.ends))
+                at_start = self._counters_at(fault.from_s, faults[:number])
+                shown = fault.shown(Reading(values, at_start, self.nameplate.ends))
                 values |= {name: np.where(on, value, values[name]) for name, value in shown.items()}
         return values
 
-    def _counters_at(self, time_s: float) -> dict[str, float]:
+    def _counters_at(self, time_s: float, before: tuple[RegisterFault, ...]) -> dict[str, float]:
+        """Give what the counters say at a time, after what the faults before have made of them."""
         block, row = divmod(self._plant.step_of(time_s), BLOCK)
-        return {name: float(values[row]) for name, values in self.counters(block).items()}
+        values = self._said(block, before) if before else self.counters(block)
+        return {name: float(values[name][row]) for name in (*_COUNTERS, *_TOTALS)}
 
     def _demand_w(self, block: int) -> Floats:
         """Give the mean power of the last 15 minutes."""

@@ -97,6 +97,16 @@ def drawn(active_w: Floats, pf: float, thd_percent: float, capacitive: bool = Fa
     return Power(active_w, reactive_var, np.abs(active_w) / pf * thd_percent / 100)
 
 
+def between(uniform: Floats, low_high: tuple[float, float]) -> Floats:
+    """Give where uniform numbers in [0, 1) lie between two.
+
+    >>> between(np.array([0.0, 0.5]), (30.0, 120.0)).tolist()
+    [30.0, 75.0]
+    """
+    low, high = low_high
+    return low + (high - low) * uniform
+
+
 def wander(chance: Chance, at: Moments, *parts: tuple[float, float]) -> Floats:
     """Give 1 plus noise: each part is (standard deviation, seconds over which it forgets itself)."""
     noise = np.ones_like(at.time_s)

@@ -11,8 +11,8 @@ from firmware_sim.chance import Chance, Floats
 from firmware_sim.electrical import Power
 from firmware_sim.fields import choice, hours, integer, number
 from firmware_sim.loads.asics import ASICS
-from firmware_sim.loads.base import Load, Moments, wander
-from firmware_sim.loads.outages import START_S, Outages, between, restarts
+from firmware_sim.loads.base import Load, Moments, between, wander
+from firmware_sim.loads.outages import START_S, Outages, restarts
 from firmware_sim.loads.population import Population
 from firmware_sim.loads.rectifiers import rectified
 from firmware_sim.weather import DAY_S, is_workday

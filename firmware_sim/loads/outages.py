@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.chance import Chance, Floats
-from firmware_sim.loads.base import Moments
+from firmware_sim.loads.base import Moments, between
 
 _FALL_S = 2.0
 _IDLE = 0.02  # controller and slow fans, of the machine's power
@@ -75,16 +75,6 @@ class Outages:
 def _sums(step: NDArray[np.int64], power_w: Floats, steps: int) -> Floats:
     """Give the sum of the powers that fall on each step."""
     return np.bincount(step, power_w, steps).astype(np.float64)
-
-
-def between(uniform: Floats, low_high: tuple[float, float]) -> Floats:
-    """Give where uniform numbers in [0, 1) lie between two.
-
-    >>> between(np.array([0.0, 0.5]), (30.0, 120.0)).tolist()
-    [30.0, 75.0]
-    """
-    low, high = low_high
-    return low + (high - low) * uniform
 
 
 @dataclass(frozen=True, slots=True)

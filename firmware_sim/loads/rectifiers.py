@@ -25,4 +25,4 @@ def rectified(active_w: Floats, plugged_w: Floats, leading: float) -> Power:
     >>> drawn.reactive_var.tolist(), drawn.thd_percent.round(1).tolist()
     ([-300.0, -300.0], [3.5, 12.7])
     """
-    return Power(active_w, -leading * plugged_w, _THD_FULL * active_w + _THD_FIXED * plugged_w)
+    return Power(active_w, -leading * plugged_w, _THD_FULL * abs(active_w) + _THD_FIXED * plugged_w)

@@ -102,6 +102,21 @@ def test_another_ratio_of_a_secondary_meter_multiplies_in_the_reader(made: Make)
     assert after[1] == before[1]
 
 
+def test_a_wrong_ratio_distorts_no_current(made: Make) -> None:
+    """The distortion is a ratio of currents, which the transformers' ratio does not change, nor a reversed one."""
+    right = made()[0].values("m1")["thd_current_l1_percent"]
+
+    for wrong in (fault("ct_change", factor=2.0), fault("wiring", reversed=["l2"])):
+        assert made(wrong)[0].values("m1")["thd_current_l1_percent"] == pytest.approx(right)
+
+
+def test_a_counter_that_is_reset_twice_begins_twice_at_zero(made: Make) -> None:
+    """The second time it counts from there, not from what the first has taken off."""
+    site, _ = made(fault("reset", **{"from": "15m"}) + fault("reset", **{"from": "45m"}))
+
+    assert site.values("m1")["active_energy_import_wh"] == pytest.approx(POWER_W / 4)
+
+
 def test_a_reset_counter_begins_at_zero(made: Make) -> None:
     """What was counted before is gone; what comes counts on."""
     site, clock = made(fault("reset", **{"from": "30m"}))

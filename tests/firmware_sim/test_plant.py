@@ -21,7 +21,13 @@ MakePlant = Callable[..., Plant]
 LOADS = {
     "office": "mean_w = 20_000",
     "lighting": "power_w = 5_000",
+    "lift": "power_w = 12_000",
+    "heater": "power_w = 9_000\nheaters = 3",
     "constant": "power_w = 1_000",
+    "servers": "servers = 40",
+    "base_station": "power_w = 4_000",
+    "pump": "power_w = 15_000",
+    "process": "power_w = 60_000",
     "data_hall": "it_w = 50_000",
     "miner_farm": "machines = 10\nstarts = '1d'",
     "cold_store": "mean_w = 8_000",
