@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, median, quantile, ratio
+from agent.analyse.features.robust import (
+    Floats,
+    deviation,
+    mean,
+    median,
+    quantile,
+    quantile_of_sorted,
+    ratio,
+    shortest_half,
+)
 
 
 def load_factor(power_w: Floats) -> Floats:
@@ -41,13 +50,85 @@ def shorth(power_w: Floats) -> Floats:
     >>> shorth(np.array([[100.0, 101.0, 102.0, 50.0, 10.0, 150.0]])).round(3).item()
     0.023
     """
+    low, high = shortest_half(power_w)
+    return ratio(high - low, mean(power_w))
+
+
+def coefficient_of_variation(power_w: Floats) -> Floats:
+    """Standard deviation over mean, 0 for a constant; NaN where under two values are known.
+
+    An ideal farm has 0.01, one that is curtailed on half of the workdays 0.24, which is an office's.
+    Of daily values it tells how alike the days are: the Jiangsu indicator (docs/features.md).
+
+    >>> coefficient_of_variation(np.array([[90.0, 110.0, np.nan]])).item()
+    0.1
+    """
+    return ratio(deviation(power_w), mean(power_w))
+
+
+def base_to_mean(power_w: Floats) -> Floats:
+    """2.5th percentile over mean, at most 1: the share of the load that never rests (Price, LBNL 2010).
+
+    A university building has 0.6, an ideal farm 0.98, a curtailed one 0.05: it points the wrong way then.
+
+    >>> base_to_mean(np.array([[50.0] * 10 + [150.0] * 10])).item()
+    0.5
+    """
+    return ratio(quantile(power_w, 0.025), mean(power_w))
+
+
+def base_to_peak(power_w: Floats) -> Floats:
+    """2.5th percentile over 97.5th, at most 1 (Price, LBNL 2010): near-base load over near-peak load.
+
+    >>> round(base_to_peak(np.array([[50.0] * 10 + [150.0] * 10])).item(), 3)
+    0.333
+    """
     ordered = np.sort(power_w, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    half = count // 2
-    n = ordered.shape[-1]
-    start = np.arange(n)
-    end = start + np.maximum(half[..., None] - 1, 0)
-    inside = end < count[..., None]
-    width = np.take_along_axis(ordered, np.minimum(end, n - 1), axis=-1) - ordered
-    narrowest = np.where(inside, width, np.inf).min(axis=-1)
-    return np.where(count > 1, ratio(narrowest, mean(power_w)), np.nan)
+    return ratio(quantile_of_sorted(ordered, 0.025), quantile_of_sorted(ordered, 0.975))
+
+
+def changes(power_w: Floats) -> Floats:
+    """Absolute change from value to value in W, (meters, n - 1); NaN where either is unknown.
+
+    >>> changes(np.array([[100.0, 90.0, np.nan]])).tolist()
+    [[10.0, nan]]
+    """
+    change = np.diff(power_w, axis=-1)
+    return np.abs(change, out=change)
+
+
+def roughness(power_w: Floats) -> Floats:
+    """Mean absolute change from value to value over the mean; 0 for a constant, NaN without two neighbours known.
+
+    Hourly, an office has about 0.1 and an ideal farm 0.01. tsfresh calls its numerator ``mean_abs_change``.
+
+    >>> roughness(np.array([[100.0, 110.0, 100.0, np.nan, 100.0]])).round(4).item()
+    0.0976
+    """
+    return ratio(mean(changes(power_w)), mean(power_w))
+
+
+def largest_ramp(power_w: Floats) -> Floats:
+    """Largest absolute change from value to value over the mean; 0 for a constant.
+
+    Hourly: a farm that is switched has about 1, a building's morning 0.2 to 0.6.
+
+    >>> largest_ramp(np.array([[100.0, 0.0, 100.0, 200.0]])).item()
+    1.0
+    """
+    return ratio(np.fmax.reduce(changes(power_w), axis=-1, initial=np.nan), mean(power_w))
+
+
+def repeat_share(readings: Floats) -> Floats:
+    """Share of neighbouring readings that are the same number, 0 to 1; NaN without two neighbours known.
+
+    The stuck-register guard: above a half it is a fault of the data, not flatness (a meter of
+    the BDG2 collection has 0.87). Two zeros say nothing: an idle feeder repeats them.
+
+    >>> repeat_share(np.array([[7.1, 7.1, 7.1, 7.2, 0.0, 0.0]])).item()
+    0.5
+    """
+    before, after = readings[..., :-1], readings[..., 1:]
+    telling = np.isfinite(before) & np.isfinite(after) & ((before != 0) | (after != 0))
+    same = telling & (before == after)
+    return ratio(same.sum(axis=-1).astype(np.float64), telling.sum(axis=-1).astype(np.float64))
