@@ -29,6 +29,8 @@ WINDOW_QUANTITIES = (
     "active_energy_export_wh",
     "outdoor_temperature_c",
 )
+_MEANS = ("reactive_power_var", "outdoor_temperature_c")
+_COUNTERS = ("active_energy_import_wh", "active_energy_export_wh")
 IDENTITY = ("serial_number", "model_code", "ct_ratio", "vt_ratio", "ct_primary_a", "ct_secondary_a")
 _FLICKERING = (
     "active_power_w",
@@ -45,6 +47,7 @@ _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another loa
 _FROZEN_S = 60.0  # of bit-for-bit repetition are a data fault: docs/detection.md, stuck-register guard
 _FROZEN_REPEATS = 8  # at least: coarse registers of one phase repeat five polls by chance, once in a few years
 _FEWEST_REPEATS = 4  # in windows that have no more polls
+_FEWEST_ALIKE = 2  # quantities that repeat together: electrical.longest_repeat
 
 
 class WindowBuilder:
@@ -166,10 +169,22 @@ def quality(values: Mapping[str, Floats], period_s: float, answered: Floats, ref
     all, and with an implausible power.
     """
     covered = coverage(values["active_power_w"])
-    ticks = values["active_power_w"].shape[-1]
-    most = max(_FEWEST_REPEATS, min(max(_FROZEN_REPEATS, math.ceil(_FROZEN_S / period_s)), ticks - 1))
-    frozen = electrical.longest_repeat([values[name] for name in _FLICKERING], values["frequency_hz"]) >= most
+    frozen = _frozen(values, period_s)
+    if not frozen.any() and (covered >= _MIN_COVERAGE).all():
+        return (Quality.GOOD,) * len(covered)
     return tuple(map(_letter, covered, frozen, answered, refused))
+
+
+def _frozen(values: Mapping[str, Floats], period_s: float) -> NDArray[np.bool_]:
+    """Tell which meters (meters,) repeat themselves for too long; a single quantity may well do so."""
+    has = known(values)
+    flickering = [values[name] for name in _FLICKERING if name in has]
+    meters, ticks = values["active_power_w"].shape
+    if len(flickering) < _FEWEST_ALIKE or ticks <= _FEWEST_REPEATS:
+        return np.zeros(meters, dtype=np.bool_)
+    most = max(_FEWEST_REPEATS, min(max(_FROZEN_REPEATS, math.ceil(_FROZEN_S / period_s)), ticks - 1))
+    repeats: NDArray[np.bool_] = electrical.longest_repeat(flickering, values["frequency_hz"]) >= most
+    return repeats
 
 
 def _letter(covered: float, frozen: bool, answered: float, refused: float) -> Quality:
@@ -187,19 +202,31 @@ def window_features(window: Window) -> dict[str, Floats]:
 
     The energies are the last register readings of the window.
     """
-    values = window.values
+    values, has = window.values, known(window.values)
     power = values["active_power_w"]
+    unknown = np.full(len(power), np.nan)
+    has_factor = not has.isdisjoint(("apparent_power_va", "power_factor"))
     return {
         "active_power_w": mean(power),
         "active_power_min_w": np.fmin.reduce(power, axis=-1),
         "active_power_max_w": np.fmax.reduce(power, axis=-1),
-        "power_factor": electrical.power_factor(power, values["apparent_power_va"], values["power_factor"]),
-        "noise_floor": electrical.noise_floor(power),
-        "reactive_power_var": mean(values["reactive_power_var"]),
-        "outdoor_temperature_c": mean(values["outdoor_temperature_c"]),
-        "active_energy_import_wh": last(values["active_energy_import_wh"]),
-        "active_energy_export_wh": last(values["active_energy_export_wh"]),
+        "power_factor": electrical.power_factor(power, values["apparent_power_va"], values["power_factor"])
+        if has_factor
+        else unknown,
+        "noise_floor": electrical.noise_floor(power) if power.shape[-1] > 1 else unknown,
+        **{name: mean(values[name]) if name in has else unknown for name in _MEANS},
+        **{name: last(values[name]) if name in has else unknown for name in _COUNTERS},
     }
+
+
+def known(values: Mapping[str, Floats]) -> frozenset[str]:
+    """Give the quantities that any meter has at any tick: most meters have few, and what nobody has needs no look.
+
+    Quantities may share an array, as those do that a recording has no column for.
+    """
+    arrays = {id(array): array for array in values.values()}
+    finite = {key: bool(np.isfinite(array).any()) for key, array in arrays.items()}
+    return frozenset(name for name, array in values.items() if finite[id(array)])
 
 
 def lettered(window: Window, letter: Quality) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.analyse.quality.case import Check, Seen, Telling
 from agent.analyse.quality.view import View, verdict
-from agent.analyse.window import last
+from agent.analyse.window import last, lettered
 from agent.records import Quality, Window
 
 _DAY_S = 86_400.0
@@ -29,6 +29,7 @@ class Answers:
 
     def __init__(self, meters: Sequence[str], roles: Sequence[str], max_power_w: Mapping[str, float]) -> None:
         self._max_w = np.array([max_power_w.get(meter, np.nan) for meter in meters])
+        self._is_limited = bool(np.isfinite(self._max_w).any())
         self._consumes = np.array([role == "load" for role in roles])
 
     def take(self, view: View) -> list[Seen]:
@@ -36,6 +37,8 @@ class Answers:
         return [*_letters(view.window), self._overload(view), self._unused(view)]
 
     def _overload(self, view: View) -> Seen:
+        if not self._is_limited:
+            return Seen(OVERLOAD, verdict(np.False_, view.good), _impossible)
         power = view.window.values["active_power_w"]
         beyond = np.abs(power) > _BEYOND * self._max_w[:, None]
         share = beyond.sum(axis=-1) / np.maximum(np.isfinite(power).sum(axis=-1), 1)
@@ -73,14 +76,13 @@ class Answers:
 
 def _letters(window: Window) -> list[Seen]:
     """Give the window's own letters as cases; one that measuring cut short says nothing."""
-    letters = np.array([letter.value for letter in window.quality])
-    told = letters != Quality.PARTIAL.value
-    answered = told & (letters != Quality.TIMEOUT.value)
+    told, silent = ~lettered(window, Quality.PARTIAL), lettered(window, Quality.TIMEOUT)
+    answered = told & ~silent
     return [
-        Seen(SILENT, verdict(letters == Quality.TIMEOUT.value, told), partial(_silent, window)),
-        Seen(UNUSABLE, verdict(letters == Quality.FAULTY.value, answered), partial(_unusable, window)),
-        Seen(IMPOSSIBLE, verdict(letters == Quality.RANGE.value, answered), _impossible),
-        Seen(STUCK, verdict(letters == Quality.STUCK.value, answered), partial(_stuck, window)),
+        Seen(SILENT, verdict(silent, told), partial(_silent, window)),
+        Seen(UNUSABLE, verdict(lettered(window, Quality.FAULTY), answered), partial(_unusable, window)),
+        Seen(IMPOSSIBLE, verdict(lettered(window, Quality.RANGE), answered), _impossible),
+        Seen(STUCK, verdict(lettered(window, Quality.STUCK), answered), partial(_stuck, window)),
     ]
 
 

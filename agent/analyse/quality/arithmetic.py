@@ -12,7 +12,7 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats, mean, ratio
 from agent.analyse.quality.case import Check, Seen, Telling
-from agent.analyse.quality.view import Flags, View, verdict
+from agent.analyse.quality.view import CURRENTS, POWERS, VOLTAGES, Flags, View, verdict
 from agent.records import Quality
 
 ARITHMETIC = Check("arithmetic", Quality.ARITHMETIC, 3, 3600, "quantities agree with each other again")
@@ -42,13 +42,12 @@ class Arithmetic:
     def __init__(self, meters: Sequence[str]) -> None:
         self.kept: dict[str, Floats] = {"phases": np.zeros((len(meters), 3)), "units": np.zeros(len(meters))}
 
-    def take(self, view: View) -> Seen:
+    def take(self, view: View) -> list[Seen]:
         """Give what this window shows."""
-        known = np.isfinite(view.phase_power_w).any(axis=-1)
-        self.kept["phases"] = np.maximum(self.kept["phases"], known)
-        units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64).reshape(len(view.good), -1)
-        self.kept["units"] = np.gcd(np.gcd.reduce(units, axis=-1), self.kept["units"].astype(np.int64)).astype(float)
+        self._learn(view)
         rules = self._rules(view)
+        if not rules:
+            return []
         wrong = np.array([rule.broken(rule.one, rule.other) for rule in rules])
         can_tell = np.array([np.isfinite(rule.one) & np.isfinite(rule.other) for rule in rules]).any(axis=0)
 
@@ -58,22 +57,42 @@ class Arithmetic:
             advice = "a register, a word order or a scale of the profile is wrong: compare with the display"
             return Telling(rule.text.format(one, other), advice, {"one": one, "other": other})
 
-        return Seen(ARITHMETIC, verdict(wrong.any(axis=0), can_tell & view.good & view.loaded), tell)
+        return [Seen(ARITHMETIC, verdict(wrong.any(axis=0), can_tell & view.good & view.loaded), tell)]
 
-    def _rules(self, view: View) -> tuple[_Rule, ...]:
-        values = view.window.values
-        power_w, apparent_va = view.power_w, _used(mean(np.abs(values["apparent_power_va"])))
-        reactive_var, factor = mean(values["reactive_power_var"]), _used(np.abs(mean(values["power_factor"])))
-        exceeds = partial(_exceeds, view.step_w)
-        apart = partial(_differ, self._sum(np.abs(view.phase_power_w)), view.step_w)
-        phases_w, product_va = self._sum(view.phase_power_w), self._sum(self._products_va(view))
-        return (
-            _Rule("the total power is {:,.0f} W, the phases add up to {:,.0f} W", power_w, phases_w, apart),
-            _Rule("the active power is {:,.0f} W, the apparent power {:,.0f} VA", power_w, apparent_va, exceeds),
-            _Rule("the reactive power is {:,.0f} var, the apparent {:,.0f} VA", reactive_var, apparent_va, exceeds),
-            _Rule("the power is {:,.0f} W, volts times amperes are {:,.0f} VA at most", power_w, product_va, exceeds),
-            _Rule("the power factor is {:.2f}, but P / S {:.2f}", factor, np.abs(ratio(power_w, apparent_va)), _is_off),
-        )
+    def _learn(self, view: View) -> None:
+        """Take notice of the phases that a meter has, and of the steps of its currents."""
+        if view.has(*POWERS):
+            known = np.isfinite(view.phase_power_w).any(axis=-1)
+            self.kept["phases"] = np.maximum(self.kept["phases"], known)
+        if view.has(*CURRENTS):
+            units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64).reshape(len(view.good), -1)
+            known_units = self.kept["units"].astype(np.int64)
+            self.kept["units"] = np.gcd(np.gcd.reduce(units, axis=-1), known_units).astype(float)
+
+    def _rules(self, view: View) -> list[_Rule]:
+        """Give the rules of which both numbers are known of some meter."""
+        values, power_w = view.window.values, view.power_w
+        has_apparent, exceeds = view.has("apparent_power_va"), partial(_exceeds, view.step_w)
+        apparent_va = _used(mean(np.abs(values["apparent_power_va"])))
+        rules = []
+        if view.has(*POWERS):
+            text = "the total power is {:,.0f} W, the phases add up to {:,.0f} W"
+            apart = partial(_differ, self._sum(np.abs(view.phase_power_w)), view.step_w)
+            rules.append(_Rule(text, power_w, self._sum(view.phase_power_w), apart))
+        if has_apparent:
+            text = "the active power is {:,.0f} W, the apparent power {:,.0f} VA"
+            rules.append(_Rule(text, power_w, apparent_va, exceeds))
+        if has_apparent and view.has("reactive_power_var"):
+            text = "the reactive power is {:,.0f} var, the apparent {:,.0f} VA"
+            rules.append(_Rule(text, mean(values["reactive_power_var"]), apparent_va, exceeds))
+        if view.has(*VOLTAGES) and view.has(*CURRENTS):
+            text = "the power is {:,.0f} W, volts times amperes are {:,.0f} VA at most"
+            rules.append(_Rule(text, power_w, self._sum(self._products_va(view)), exceeds))
+        if has_apparent and view.has("power_factor"):
+            text = "the power factor is {:.2f}, but P / S {:.2f}"
+            factor, share = _used(np.abs(mean(values["power_factor"]))), np.abs(ratio(power_w, apparent_va))
+            rules.append(_Rule(text, factor, share, _is_off))
+        return rules
 
     def _products_va(self, view: View) -> Floats:
         """Give the most that each phase's voltage times current may be: a coarse register cuts up to a step off.

@@ -57,17 +57,20 @@ class CaseBook:
 
     def __init__(self, meters: Sequence[str]) -> None:
         self._meters = tuple(meters)
+        self._row = {meter: row for row, meter in enumerate(self._meters)}
         self.cases: dict[str, dict[str, Case]] = {}
 
     def take(self, window: Window, seen: Seen) -> list[Notice]:
         """Take what a check saw, and give what is to be told of it."""
         cases = self.cases.setdefault(seen.check.name, {})
+        faulty = np.flatnonzero(seen.fault == 1).tolist()
+        if not (cases or faulty):
+            return []
         if seen.check.unbroken:
             self._break_off(cases, np.isnan(seen.fault))
-        faults = seen.fault.tolist()
-        worse = [self._worse(window, seen, row) for row, fault in enumerate(faults) if fault == 1]
-        well = [meter for meter, fault in zip(self._meters, faults, strict=True) if fault == 0] if cases else []
-        better = [self._better(window, seen.check, cases, meter) for meter in well if meter in cases]
+        worse = [self._worse(window, seen, row) for row in faulty]
+        well = sorted(row for row in map(self._row.__getitem__, cases) if seen.fault[row] == 0)
+        better = [self._better(window, seen.check, cases, self._meters[row]) for row in well]
         return [notice for notice in (*worse, *better) if notice is not None]
 
     def gated(self, check: Check) -> Iterator[int]:
@@ -75,11 +78,11 @@ class CaseBook:
         if check.letter is not Quality.GOOD:
             for meter, case in self.cases.get(check.name, {}).items():
                 if case.raised:
-                    yield self._meters.index(meter)
+                    yield self._row[meter]
 
     def _break_off(self, cases: dict[str, Case], unknown: Flags) -> None:
         for meter, case in list(cases.items()):
-            if not case.raised and unknown[self._meters.index(meter)]:
+            if not case.raised and unknown[self._row[meter]]:
                 del cases[meter]
 
     def _worse(self, window: Window, seen: Seen, row: int) -> Notice | None:

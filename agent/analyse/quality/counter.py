@@ -63,15 +63,26 @@ class Counter:
         """The arrays that outlive a restart."""
         return self._last | self._most | self._resolution.kept
 
-    def take(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
-        """Give the readings, and what is to be told of them; of an ``exchanged`` meter that has been told."""
+    def take(self, view: View, exchanged: Flags) -> tuple[Readings | None, list[Notice]]:
+        """Give the readings, None where there never were any, and what is to be told of them.
+
+        Of an ``exchanged`` meter that has been told.
+        """
+        start_s = view.window.start_s
+        self._since_s = np.where(view.good & view.follows, self._since_s, np.where(view.good, start_s, np.inf))
+        if exchanged.any():
+            self._resolution.forget(np.repeat(exchanged[:, None], len(REGISTERS), axis=1))
+        if view.has(*REGISTERS) or np.isfinite(self._last["wh"]).any():
+            return self._read(view, exchanged)
+        return None, []
+
+    def _read(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
         energy = np.stack([view.window.values[name] for name in REGISTERS], axis=1)
         energy[~view.good] = np.nan
         power = view.window.values["active_power_w"]
         before, before_s = self._before(view, energy)
         paired = np.isfinite(energy) & np.isfinite(before)
         step = np.where(paired, energy - before, 0.0)
-        self._resolution.forget(np.repeat(exchanged[:, None], len(REGISTERS), axis=1))
         self._resolution.learn(view, step, paired)
         resolution = self._resolution.step_wh(energy)
         suspects = self._suspects(view, step, before, before_s, resolution)
@@ -112,7 +123,6 @@ class Counter:
         load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
         most_wh = self._most["most_wh"]
         beyond = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (step_wh > _UNUSUAL * most_wh[..., None])
-        self._since_s = np.where(view.good & view.follows, self._since_s, np.where(view.good, window.start_s, np.inf))
         missed = (before_s < self._since_s[:, None, None]) & (view.known_s < _FAMILIAR_S)[:, None, None]
         leapt = beyond & (waited_s <= _LEAP_S) & ~missed
         right = ~leapt & (waited_s <= _LEAP_S)

@@ -67,8 +67,10 @@ class Energy:
         self._flow = nothing(shape)
         self._side = np.zeros(shape)  # which was the greater when they last disagreed
 
-    def take(self, view: View, readings: Readings) -> Seen:
+    def take(self, view: View, readings: Readings | None) -> list[Seen]:
         """Give what the intervals that end with this window show, and begin new ones there."""
+        if readings is None:
+            return []
         self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
         this_flow = flow(view, readings.flow_w, readings.moved)
         self._flow = self._flow.joined(this_flow)
@@ -83,7 +85,7 @@ class Energy:
         self._start_wh, self._start_s = np.where(new, end_wh, self._start_wh), np.where(new, end_s, self._start_s)
         self._flow = self._flow.replaced(new, this_flow)
         self._added_wh = np.where(new, 0.0, self._added_wh + head_wh) + rest_wh
-        return Seen(ENERGY, np.fmax.reduce(fault, axis=-1), partial(_tell, view, fault, ended))
+        return [Seen(ENERGY, np.fmax.reduce(fault, axis=-1), partial(_tell, view, fault, ended))]
 
     def _compare(self, view: View, ended: _Ended) -> Floats:
         """Give 1 where register and power disagree, to the same side as before, 0 where not, NaN where unknown."""

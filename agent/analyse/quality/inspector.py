@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean
+from agent.analyse.features.robust import Floats
 from agent.analyse.quality import answers, arithmetic, energy, supply, tree, wiring
 from agent.analyse.quality.answers import Answers
 from agent.analyse.quality.arithmetic import Arithmetic
@@ -19,8 +19,9 @@ from agent.analyse.quality.power import Power
 from agent.analyse.quality.settings import Settings
 from agent.analyse.quality.supply import Supply
 from agent.analyse.quality.tree import Tree
-from agent.analyse.quality.view import Flags, View, phases, without_voltage
+from agent.analyse.quality.view import Flags, View
 from agent.analyse.quality.wiring import Wiring
+from agent.analyse.window import lettered
 from agent.config import MeterFacts
 from agent.records import Notice, Quality, Window
 
@@ -88,21 +89,19 @@ class Inspector:
         readings, falls = self._counter.take(view, exchanged)
         seen = [
             *self._answers.take(view),
-            self._arithmetic.take(view),
-            self._energy.take(view, readings),
+            *self._arithmetic.take(view),
+            *self._energy.take(view, readings),
             *self._wiring.take(view),
             *self._supply.take(view),
-            self._tree.take(view),
+            *self._tree.take(view),
         ]
         notices += falls
         for one in seen:
             notices += self._book.take(window, one)
         self._end_s = window.end_s
-        told = [notice.meter for notice in falls]
-        reset = np.array([meter in told for meter in self._meters])
-        letters = self._letters(window, exchanged, reset)
-        self._power.doubt(letters)
-        return Inspection(replace(window, quality=letters), tuple(notices))
+        inspected = self._lettered(window, exchanged, {notice.meter for notice in falls})
+        self._power.doubt(inspected)
+        return Inspection(inspected, tuple(notices))
 
     @property
     def state(self) -> bytes:
@@ -114,11 +113,8 @@ class Inspector:
         return msgspec.msgpack.encode(_State(list(self._meters), self._book.cases, kept))
 
     def _view(self, window: Window) -> View:
-        good = np.array([letter is Quality.GOOD for letter in window.quality])
+        good = lettered(window, Quality.GOOD)
         self._power.take(window, good)
-        voltage_v, current_a = phases(window, "voltage", "v"), np.abs(phases(window, "current", "a"))
-        phase_power_w = phases(window, "active_power", "w")
-        mean_voltage_v = mean(voltage_v)
         return View(
             window=window,
             good=good,
@@ -127,26 +123,20 @@ class Inspector:
             peak_w=self._power.kept["peak_w"],
             step_w=self._power.step_w,
             known_s=self._power.kept["known_s"],
-            power_w=mean(window.values["active_power_w"]),
-            voltage_v=voltage_v,
-            current_a=current_a,
-            phase_power_w=phase_power_w,
-            mean_voltage_v=mean_voltage_v,
-            mean_current_a=mean(current_a),
-            mean_phase_power_w=mean(phase_power_w),
-            dead=without_voltage(mean_voltage_v),
         )
 
-    def _letters(self, window: Window, exchanged: Flags, reset: Flags) -> tuple[Quality, ...]:
+    def _lettered(self, window: Window, exchanged: Flags, reset: set[str]) -> Window:
         """Give the final letters: the window's own, else that of an exchange, else the first that a case demands."""
-        letters = list(window.quality)
         demands = [(row, Quality.EXCHANGED) for row in np.flatnonzero(exchanged).tolist()]
-        demands += [(row, Quality.RESET) for row in np.flatnonzero(reset).tolist()]
+        demands += [(self._meters.index(meter), Quality.RESET) for meter in reset]
         demands += [(row, check.letter) for check in CHECKS for row in self._book.gated(check)]
+        if not demands:
+            return window
+        letters = list(window.quality)
         for row, letter in demands:
             if letters[row] is Quality.GOOD:
                 letters[row] = letter
-        return tuple(letters)
+        return replace(window, quality=tuple(letters))
 
     def _kept(self) -> dict[str, dict[str, Floats]]:
         """Give the arrays that outlive a restart, by their owner; the first axis is the meters'."""

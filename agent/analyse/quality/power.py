@@ -6,6 +6,7 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats, mean
 from agent.analyse.quality.view import Flags
+from agent.analyse.window import lettered
 from agent.records import Quality, Window
 
 _HALF_LIFE_S = 7 * 86_400.0  # of a peak: loads go, and others come
@@ -45,6 +46,6 @@ class Power:
         step: Floats = np.minimum(self.kept["units"] * _UNIT_W, most_w)
         return step
 
-    def doubt(self, letters: Sequence[Quality]) -> None:
+    def doubt(self, window: Window) -> None:
         """Take the final letters of the window."""
-        self.kept["doubted"] = np.array([letter in _DOUBTFUL for letter in letters], dtype=float)
+        self.kept["doubted"] = np.logical_or.reduce([lettered(window, letter) for letter in _DOUBTFUL]).astype(float)

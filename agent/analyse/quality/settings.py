@@ -10,7 +10,7 @@ import numpy as np
 from agent.analyse.features.robust import Floats
 from agent.analyse.quality.case import moment
 from agent.analyse.quality.view import Flags
-from agent.analyse.window import IDENTITY
+from agent.analyse.window import IDENTITY, known
 from agent.records import Notice, Window
 
 _WORDS = {
@@ -39,7 +39,10 @@ class Settings:
         said = {**window.identity, **self._configured}
         changed = np.zeros((len(self._names), len(window.meters)), dtype=np.bool_)
         before: dict[str, Floats] = {}
+        has = known(said)
         for number, name in enumerate(self._names):
+            if name not in has:
+                continue
             now, before[name] = said[name], self.kept[name]
             changed[number] = np.isfinite(now) & np.isfinite(before[name]) & (now != before[name])
             self.kept[name] = np.where(np.isfinite(now), now, before[name])

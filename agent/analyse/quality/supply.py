@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats, mean, median, ratio
 from agent.analyse.quality.case import Check, Seen, Telling, joined
-from agent.analyse.quality.view import View, verdict
+from agent.analyse.quality.view import VOLTAGES, View, verdict
 from agent.records import Quality
 
 _DAY_S = 86_400.0
@@ -35,10 +35,11 @@ class Supply:
 
     def take(self, view: View) -> list[Seen]:
         """Give what this window shows."""
-        uneven = self._uneven(view)
-        dip = self._dip(view)
-        self._remember(view)
-        return [uneven, dip, _frequency(view)]
+        seen = [_frequency(view)] if view.has("frequency_hz") else []
+        if view.has(*VOLTAGES):
+            seen = [self._uneven(view), self._dip(view), *seen]
+            self._remember(view)
+        return seen
 
     def _uneven(self, view: View) -> Seen:
         """See a phase whose voltage left those of the others: in some networks they were never alike."""

@@ -28,15 +28,18 @@ class Tree:
         names = [meter.id for meter in meters]
         self._meters = tuple(meters)
         self._below = np.array([[child.parent == name for child in meters] for name in names], dtype=float)
+        self._has_parents = bool(self._below.any())
 
-    def take(self, view: View) -> Seen:
+    def take(self, view: View) -> list[Seen]:
         """Compare each parent with the sum of its sub-meters, over the window."""
+        if not self._has_parents:
+            return []
         power_w = np.where(view.good, view.power_w, np.nan)
         below_w = self._sum(power_w)
         largest_w = np.nan_to_num(view.largest_w)
         tolerance_w = _CLASS * (np.abs(power_w) + self._sum(np.abs(power_w))) + LOW * (largest_w + self._sum(largest_w))
         known = self._below.any(axis=1) & np.isfinite(below_w) & np.isfinite(power_w)
-        return Seen(EXCESS, verdict(below_w - power_w > tolerance_w, known), partial(self._tell, power_w, below_w))
+        return [Seen(EXCESS, verdict(below_w - power_w > tolerance_w, known), partial(self._tell, power_w, below_w))]
 
     def _sum(self, values: Floats) -> Floats:
         """Add up what lies right below each meter; unknown where a part is."""

@@ -1,21 +1,26 @@
 """One window as the checks of the metering look at it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.robust import Floats
+from agent.analyse.features.robust import Floats, mean
+from agent.analyse.window import known
 from agent.records import Window
 
 Flags = NDArray[np.bool_]
+VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v")
+CURRENTS = ("current_l1_a", "current_l2_a", "current_l3_a")
+POWERS = ("active_power_l1_w", "active_power_l2_w", "active_power_l3_w")
 _NO_VOLTAGE = 0.05  # of the other phases: an interruption in EN 50160
 LOW = 0.01  # of the largest load: below, a class 1 meter's errors are not bounded (IEC 62053-21: from 2 to 5 % of I_n)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what several checks ask for is kept
 class View:
-    """A window with what its checks share. Per-phase arrays have shape (meters, 3, ticks)."""
+    """A window with what its checks share. Per-phase arrays have shape (meters, 3, ticks), their means (meters, 3)."""
 
     window: Window
     good: Flags  # (meters,) whose answers are usable; of the others the checks say nothing
@@ -24,25 +29,65 @@ class View:
     peak_w: Floats  # (meters,) largest of its samples that is remembered
     step_w: Floats  # (meters,) resolution of the active power
     known_s: Floats  # (meters,) for how long the meter has been measured well
-    power_w: Floats  # (meters,) mean of this one
-    voltage_v: Floats
-    current_a: Floats  # magnitudes: some meters sign their currents
-    phase_power_w: Floats
-    mean_voltage_v: Floats  # these three have shape (meters, 3)
-    mean_current_a: Floats
-    mean_phase_power_w: Floats
-    dead: Flags  # (meters, 3) phases without a voltage that deserves the name; not where none is known
 
-    @property
+    def has(self, *names: str) -> bool:
+        """Tell whether any meter has any of these quantities in this window."""
+        return not self._known.isdisjoint(names)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return known(self.window.values)
+
+    @cached_property
+    def power_w(self) -> Floats:
+        """Mean power of this window, shape (meters,)."""
+        return mean(self.window.values["active_power_w"])
+
+    @cached_property
+    def voltage_v(self) -> Floats:
+        """Voltages of the phases."""
+        return phases(self.window, VOLTAGES)
+
+    @cached_property
+    def current_a(self) -> Floats:
+        """Currents of the phases, as magnitudes: some meters sign theirs."""
+        return np.abs(phases(self.window, CURRENTS))
+
+    @cached_property
+    def phase_power_w(self) -> Floats:
+        """Powers of the phases."""
+        return phases(self.window, POWERS)
+
+    @cached_property
+    def mean_voltage_v(self) -> Floats:
+        """Means of the voltages."""
+        return mean(self.voltage_v)
+
+    @cached_property
+    def mean_current_a(self) -> Floats:
+        """Means of the currents."""
+        return mean(self.current_a)
+
+    @cached_property
+    def mean_phase_power_w(self) -> Floats:
+        """Means of the phases' powers."""
+        return mean(self.phase_power_w)
+
+    @cached_property
+    def dead(self) -> Flags:
+        """Phases (meters, 3) without a voltage that deserves the name; not where none is known."""
+        return without_voltage(self.mean_voltage_v)
+
+    @cached_property
     def loaded(self) -> Flags:
         """Whether enough flows for the meter's errors to be small, shape (meters,)."""
         flags: Flags = np.abs(self.power_w) > LOW * self.largest_w
         return flags
 
 
-def phases(window: Window, stem: str, unit: str) -> Floats:
+def phases(window: Window, names: tuple[str, ...]) -> Floats:
     """Give a quantity of all three phases, shape (meters, 3, ticks)."""
-    return np.stack([window.values[f"{stem}_l{phase}_{unit}"] for phase in (1, 2, 3)], axis=1)
+    return np.stack([window.values[name] for name in names], axis=1)
 
 
 def without_voltage(mean_voltage_v: Floats) -> Flags:

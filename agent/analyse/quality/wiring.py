@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats, ratio
 from agent.analyse.quality.case import Check, Seen, Telling, joined
-from agent.analyse.quality.view import LOW, Flags, View, verdict
+from agent.analyse.quality.view import CURRENTS, LOW, POWERS, VOLTAGES, Flags, View, verdict
 from agent.config import MeterFacts
 from agent.records import Quality
 
@@ -43,13 +43,18 @@ class Wiring:
 
     def take(self, view: View) -> list[Seen]:
         """Give what this window shows."""
-        return [self._reversed(view), _crossed(view), self._untapped(view), self._idle(view)]
+        seen = [self._reversed(view)]
+        if view.has(*VOLTAGES):
+            if view.has(*CURRENTS) and view.has(*POWERS):
+                seen.append(_crossed(view))
+            seen.append(self._untapped(view))
+        if view.has(*CURRENTS):
+            seen.append(self._idle(view))
+        return seen
 
     def _reversed(self, view: View) -> Seen:
         """See one phase export throughout while the others import, or the whole meter; not where a generator may."""
-        low_w, high_w = np.fmin.reduce(view.phase_power_w, axis=-1), np.fmax.reduce(view.phase_power_w, axis=-1)
-        back = high_w < 0
-        one_back = (back.sum(axis=1) == 1) & ((low_w > 0).sum(axis=1) == 2)
+        back, one_back = _back(view)
         peak_w = np.fmax.reduce(view.window.values["active_power_w"], axis=-1)
         fault = (one_back | (peak_w < 0)) & ~self._may_export
 
@@ -118,6 +123,15 @@ class Wiring:
         self.kept["carried_s"] = np.where(known & ~paused, carried_s, self.kept["carried_s"])
         whole = (known & carries).all(axis=1, keepdims=True)
         self.kept["current_a"] = np.where(whole, current_a, self.kept["current_a"])
+
+
+def _back(view: View) -> tuple[Flags, Flags]:
+    """Tell which phases (meters, 3) export throughout, and of which meters it is one while the two others import."""
+    if not view.has(*POWERS):
+        return np.zeros((len(view.good), 3), dtype=np.bool_), np.zeros(len(view.good), dtype=np.bool_)
+    low_w, high_w = np.fmin.reduce(view.phase_power_w, axis=-1), np.fmax.reduce(view.phase_power_w, axis=-1)
+    back = high_w < 0
+    return back, (back.sum(axis=1) == 1) & ((low_w > 0).sum(axis=1) == 2)
 
 
 def _crossed(view: View) -> Seen:
