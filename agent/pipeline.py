@@ -162,6 +162,9 @@ class Pipeline:
                 self._add(batch, alarm)
                 logger.warning("%s", summary.sentence(alarm))
             for day in findings.days:
+                for notice in day.notices:
+                    self._add(batch, event(notice.event, day.end_s, notice.text, {**notice.data}, notice.meter or None))
+                    logger.warning("%s", notice.text)
                 energy = self._site_book.day(day)
                 data = site_report.event_data(energy, self._factors)
                 self._add(batch, event("site_day", day.end_s, site_report.sentence(energy), data))

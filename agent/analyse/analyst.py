@@ -15,8 +15,9 @@ from agent.analyse.history import DAY_S, History
 from agent.analyse.judge import Judge
 from agent.analyse.meter_day import Memory
 from agent.analyse.site import Site
+from agent.analyse.tree_watch import TreeWatch, WatchState
 from agent.analyse.window import window_features
-from agent.records import Judgement, Window
+from agent.records import Judgement, Notice, Window
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,16 @@ _MONTH_DAYS = 31  # no outage of a gateway that somebody looks after lasts longe
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day that is over. ``judgements`` and ``hourly_w`` (meters, 24) are in the order of the site's meters."""
+    """A day that is over. ``judgements`` and ``hourly_w`` (meters, 24) are in the order of the site's meters.
+
+    ``notices`` are what only the tree of meters shows; that of the whole site has no meter.
+    """
 
     number: int
     hourly_w: Floats
     judgements: tuple[Judgement, ...]
     changes: tuple[Change, ...]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def end_s(self) -> int:
@@ -52,6 +57,7 @@ class _State(msgspec.Struct):
     memory: dict[str, Memory]
     last: dict[str, tuple[Judgement, float]]
     alarms: dict[str, Alarm]
+    watch: WatchState = msgspec.field(default_factory=WatchState)
 
 
 class Analyst:
@@ -69,6 +75,7 @@ class Analyst:
         self._history = History(history_file, site.names)
         self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
+        self._watch = TreeWatch(site, rules)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
         self._untold: list[Day] = []
@@ -94,7 +101,10 @@ class Analyst:
     @property
     def state(self) -> bytes:
         """All that must survive a restart, besides the history file."""
-        return msgspec.json.encode(_State(self._judged_day, self._judge.memory, self._judge.last, self._alarms.open))
+        judge = self._judge
+        return msgspec.json.encode(
+            _State(self._judged_day, judge.memory, judge.last, self._alarms.open, self._watch.state)
+        )
 
     def close(self) -> None:
         """Close the history."""
@@ -124,6 +134,7 @@ class Analyst:
         self._history.add(window, features)
         if self._judged_day > yesterday:
             self._judge = Judge(self._site, self._rules)
+            self._watch = TreeWatch(self._site, self._rules)
             for number in range(self._history.first_day, yesterday + 1):
                 self._judge.day(self._history, number)
             self._judged_day = yesterday
@@ -138,7 +149,8 @@ class Analyst:
         judgements = self._judge.day(self._history, number)
         self._judged_day = number
         changes = self._alarms.day(judgements, (number + 1) * DAY_S)
-        return Day(number, np.array(self._history.hourly_w(number)[:, -1]), judgements, tuple(changes))
+        notices = self._watch.day(self._history, number)
+        return Day(number, np.array(self._history.hourly_w(number)[:, -1]), judgements, tuple(changes), notices)
 
     def _restore(self, state: _State) -> None:
         """Take up the state of meters that are still there; new meters begin anew."""
@@ -146,6 +158,7 @@ class Analyst:
         self._judged_day = state.judged_day
         self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
         self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
+        self._watch.state = state.watch
         self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}
 
 

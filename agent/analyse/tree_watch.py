@@ -16,6 +16,8 @@ from agent.analyse.detect import hidden
 from agent.analyse.detect.evidence import Rules
 from agent.analyse.features.rhythm import baseload
 from agent.analyse.features.robust import Floats, median
+from agent.analyse.history import History
+from agent.analyse.meter_day import REACHED
 from agent.analyse.moved import Moved, moved
 from agent.analyse.site import Site
 from agent.analyse.splitting import Rise, Sum
@@ -79,8 +81,16 @@ class TreeWatch:
         self._sums = splitting.sums(site)
         self.state = WatchState()
 
-    def day(self, days: Days) -> tuple[Notice, ...]:
-        """Look at the day that is over, the last of ``days``, and give what is to be told."""
+    def day(self, history: History, day: int) -> tuple[Notice, ...]:
+        """Look at the day with this number, which is over, and give what is to be told."""
+        if len(self._site.meters) == 1:
+            return ()
+        own_w = self._site.remainder(history.hourly_w(day))
+        own_var = self._site.remainder(history.hourly("reactive_power_var", day))
+        return self.look(Days(own_w, own_var, (history.day_numbers(day) + 3) % 7 >= 5, history.first_day))
+
+    def look(self, days: Days) -> tuple[Notice, ...]:
+        """Look at the last of these days."""
         return (*self._moves(days), *self._splits(days))
 
     def moved_w(self, parent: str, onset_day: int) -> float:
@@ -108,8 +118,9 @@ class TreeWatch:
             onset, height_w = int(step.onset[row]), float(step.height_w[row])
             lasting = len(past) == self._rules.hidden_persistence_days and min(past) >= self._rules.hidden_suspect
             enough = height_w >= 2 * self._rules.least_mining_w
+            is_new = step.earlier_w[row] < step.before_w[row] + REACHED * height_w  # not a term after its break
             stands = float(median(base_w[row, -5:])) >= step.before_w[row] + _STANDS * height_w
-            if lasting and enough and stands:
+            if lasting and enough and is_new and stands:
                 rise = _rise(one, days, onset)
                 if rise.is_spread and self._is_news(f"splitting {one.name}", days.today):
                     yield _splitting(one, rise, self._site)

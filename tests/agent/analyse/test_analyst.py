@@ -200,3 +200,22 @@ def test_replay_is_the_analyst(uninterrupted: list[Day]) -> None:
     days = judged(LOADS, meters=SITE.meters, power_factor=FACTOR)
 
     assert verdicts(days, "m") == verdicts(uninterrupted, "m")
+
+
+def test_what_the_tree_shows_is_told_once_and_not_again_after_a_restart() -> None:
+    """A load that moved around its meter: a notice of the day, remembered with the state."""
+    past = farm(40, 6000.0, 30)
+    loads = {
+        "m": office(40, 20_000.0, seed=2) + farm(40, 6000.0),
+        "feeder": office(40, seed=3) + farm(40, 6000.0) - past,
+    }
+    site = Site("other", (facts("m"), facts("feeder", parent="m")))
+    loads["m"] += office(40, seed=3)
+    windows = list(recording(loads).windows())
+    first = Analyst("gw", site, RULES)
+    before = [notice for window in windows[: 38 * 24] for day in first.take(window).days for notice in day.notices]
+
+    second = Analyst("gw", site, RULES, state=first.state)
+
+    assert [(notice.event, notice.meter) for notice in before] == [("bypass", "feeder")]
+    assert [day.notices for window in windows[38 * 24 :] for day in second.take(window).days if day.notices] == []

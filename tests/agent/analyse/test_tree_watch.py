@@ -25,7 +25,7 @@ def told(
     found = []
     for day in range(ONSET - 10, until):
         seen = own[:, : day + 1]
-        found += [(day, notice) for notice in watch.day(Days(seen, seen * reactive, weekend[: day + 1], START_DAY))]
+        found += [(day, notice) for notice in watch.look(Days(seen, seen * reactive, weekend[: day + 1], START_DAY))]
     return found
 
 
