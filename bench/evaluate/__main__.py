@@ -29,7 +29,7 @@ from bench.evaluate.data import Half, Meter, buildings
 from bench.evaluate.hidden_report import HiddenResults
 
 SEED = 4
-_VARIANT_SHARE = 3  # every third meter gets each of the variants, every meter each plain case
+_VARIANT_SHARE = 4  # every fourth meter gets each of the variants, every meter each plain case
 _LEAST_METERS = 3  # of a site in a half, for a third of them to have a farm
 _DEDICATED_ROUNDS = 6  # of eight feeders
 _TRAINING_ROUNDS = 6  # of clean stretches, to set the baselines' thresholds
@@ -117,7 +117,7 @@ class Runner:
 
 
 def plan(meters: list[Meter], half: Half, rounds: int | None, cases: Sequence[Case] = CASES) -> list[Stretch]:
-    """Give the stretches to replay: each building of the half with each plain farm, and a third with the variants."""
+    """Give the stretches to replay: each building of the half with each plain farm, and some with the variants."""
     tasks: list[tuple[int, Stretch]] = []
     for number, site in enumerate(dict.fromkeys(meter.site for meter in meters)):
         own = [meter for meter in meters if meter.site == site and meter.half == half]
@@ -129,7 +129,7 @@ def plan(meters: list[Meter], half: Half, rounds: int | None, cases: Sequence[Ca
 
 
 def _share_of(meters: list[Meter], case: Case) -> list[Meter]:
-    """Give the meters that get a farm of this case: all, or every third for a variant, another third for each."""
+    """Give the meters that get a farm of this case: all, or every fourth for a variant."""
     every = 1 if case in PLAIN or case is HARDEST else _VARIANT_SHARE
     return meters[CASES.index(case) % every :: every]
 

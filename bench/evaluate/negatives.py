@@ -34,21 +34,23 @@ class Negative:
     half: str  # of the split, or "-" where it is in neither
     load_w: Floats  # (days,)
     trace: Trace
+    start: int = 0  # the day from which it counts
 
     @property
     def alarms(self) -> int:
-        """How often an alarm was raised."""
-        return len(self.trace.told("raised"))
+        """How often an alarm was raised that says mining; a change of a declared load says something else."""
+        raised = self.trace.told("raised")
+        return int((self.trace.verdict[raised[raised >= self.start]] == "mining").sum())
 
     @property
     def share(self) -> float:
         """The share of its energy that is said to be mining, in points."""
-        total = np.nansum(self.load_w)
-        return float(100 * self.trace.mining_w[:, 1].sum() / total) if total > 0 else 0.0
+        total = np.nansum(self.load_w[self.start :])
+        return float(100 * self.trace.mining_w[self.start :, 1].sum() / total) if total > 0 else 0.0
 
     def days(self, verdict: str) -> int:
         """Days with this verdict."""
-        return int((self.trace.verdict == verdict).sum())
+        return int((self.trace.verdict[self.start :] == verdict).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Lookalikes:
     power_w: Floats  # (meters, days, steps a day)
     site: Site
     others: dict[str, Floats]
+    starts: tuple[int, ...] = ()  # of what counts, where that is not the first day
 
 
 def judge(lookalikes: Lookalikes, rules: Rules) -> list[Negative]:
@@ -69,8 +72,9 @@ def judge(lookalikes: Lookalikes, rules: Rules) -> list[Negative]:
     each = lookalikes
     traces = replay(each.names, each.first_day, each.power_w, each.site, rules, each.others)
     load_w = np.nanmean(each.power_w, axis=2)
-    rows = zip(each.names, each.halves, load_w, traces, strict=True)
-    return [Negative(each.group, name, half, load, trace) for name, half, load, trace in rows]
+    starts = each.starts or (0,) * len(each.names)
+    rows = zip(each.names, each.halves, load_w, traces, starts, strict=True)
+    return [Negative(each.group, *row) for row in rows]
 
 
 def lookalikes(folder: Path, seed: int) -> Iterator[Lookalikes]:
@@ -93,7 +97,7 @@ def report(negatives: Sequence[Negative]) -> str:
     rows = []
     for each in negatives:
         verdicts = [str(each.days(verdict)) for verdict in ("mining", "suspect", "flat", "fault", "declared")]
-        years = f"{np.isfinite(each.load_w).sum() / 365.25:.2f}"
+        years = f"{np.isfinite(each.load_w[each.start :]).sum() / 365.25:.2f}"
         rows.append([f"{each.group}: {each.name}", each.half, years, str(each.alarms), *verdicts, f"{each.share:.2f}"])
     head = ["load", "half", "years", "mining alarms", "days mining", "suspect", "flat", "fault", "declared", "share"]
     return table(head, rows)
@@ -118,18 +122,21 @@ def _of_meters(group: str, meters: list[Meter], site: str, facts: Site | None = 
 
 
 def _frozen(meters: list[Meter], rng: np.random.Generator) -> Iterator[Lookalikes]:
-    """Freeze the registers of some meters, each from a random hour of the second year on."""
+    """Freeze the registers of some meters, each from a random hour of the second year on; only what follows counts."""
     chosen = [meters[index] for index in rng.permutation(len(meters))[:_FROZEN]]
     for site, group in groupby(sorted(chosen, key=lambda meter: meter.site), lambda meter: meter.site):
-        yield _of_meters("frozen register (simulated)", [_freeze(meter, rng) for meter in group], site)
+        pairs = [_freeze(meter, rng) for meter in group]
+        frozen = _of_meters("frozen register (simulated)", [meter for meter, _ in pairs], site)
+        yield replace(frozen, starts=tuple(start for _, start in pairs))
 
 
-def _freeze(meter: Meter, rng: np.random.Generator) -> Meter:
+def _freeze(meter: Meter, rng: np.random.Generator) -> tuple[Meter, int]:
+    """Give a meter that repeats one hour for ever, and the day on which that begins."""
     series = meter.hourly_w.ravel().copy()
     known = np.flatnonzero(np.isfinite(series[365 * 24 : -60 * 24])) + 365 * 24
     start = int(rng.choice(known))
     series[start:] = series[start]
-    return replace(meter, hourly_w=series.reshape(-1, 24))
+    return replace(meter, hourly_w=series.reshape(-1, 24)), start // 24
 
 
 def _data_centres(folder: Path) -> Iterator[Lookalikes]:
