@@ -2,19 +2,21 @@
 #
 #   PYTHON=python3.12 make test     another interpreter (3.11 to 3.13)
 #   DEMO="--keep" make demo         options of `flatwatt demo`
+#   DATA=../shared/data             where `make evaluate` finds the real recordings
 
 BIN := .venv/bin
 DEMO ?=
+DATA ?= ../shared/data
 PYTHON ?=
 export PYTHON
 export PATH := $(PATH):/usr/sbin:/sbin
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench clean
+.PHONY: help demo test check format docs bench evaluate clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
 
 demo: ## everything on one machine, in fast motion; options in DEMO="..."
 	@.ci/setup demo
@@ -42,6 +44,10 @@ bench: ## measure flatwatt beside its peers, in about 20 minutes; writes docs/pe
 	@.ci/setup dev
 	@bench/peers/install .bench
 	@$(BIN)/python -m bench
+
+evaluate: ## inject farms into the real recordings of DATA, about 20 minutes; writes docs/detection.md
+	@.ci/setup dev
+	@$(BIN)/python -m bench.evaluate $(DATA)
 
 clean: ## remove the virtual environment, caches and builds
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -31,7 +31,7 @@ from bench.evaluate.hidden_report import HiddenResults
 SEED = 4
 _VARIANT_SHARE = 4  # every fourth meter gets each of the variants, every meter each plain case
 _LEAST_METERS = 3  # of a site in a half, for a third of them to have a farm
-_DEDICATED_ROUNDS = 6  # of eight feeders
+_DEDICATED_ROUNDS = 3  # of eight feeders of each kind
 _TRAINING_ROUNDS = 6  # of clean stretches, to set the baselines' thresholds
 _SHORT_SITE = "Bear"  # the smallest
 

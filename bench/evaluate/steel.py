@@ -20,7 +20,7 @@ from bench.evaluate.trial import Trace, replay
 
 _BEFORE_DAYS = 120  # of history: a year has room for few farms with more
 _AFTER_DAYS = 42
-_ONSETS = 4  # of each share
+_ONSETS = 3  # of each share
 NAME = ("steel works",)
 
 
@@ -46,7 +46,7 @@ class Judged:
 
 
 def works(folder: Path, seed: int) -> Iterator[Works]:
-    """Give the works with each plain farm from four random days."""
+    """Give the works with each plain farm from three random days."""
     rng = np.random.default_rng((seed, 3))
     first_day, power_w = steel_works(folder)
     for case in PLAIN:
