@@ -5,7 +5,10 @@ import math
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+from agent.analyse.features import of_days, of_ticks
+from agent.analyse.features.feature import Feature
 from agent.quantities import QUANTITIES, Quantity
 
 HERE = Path(__file__).parent
@@ -37,6 +40,42 @@ def _quantity_row(quantity: Quantity) -> str:
     counter = "counter" if quantity.counter else ""
     plausible = f"{quantity.low:g} to {quantity.high:g}".replace("e+0", "e").replace("e+", "e")
     return f"| `{quantity.name}` | {quantity.unit} | {quantity.text} | {plausible} | {counter} |"
+
+
+def features() -> str:
+    """Give the page with every feature of the analysis."""
+    lines = [
+        "# Features",
+        "",
+        _NOTE.format(source="agent/analyse/features/of_days.py and of_ticks.py"),
+        "",
+        "Numbers that describe a load, computed for all meters of a gateway at once: `flatwatt replay FILE --json",
+        "--features` writes those of the days for every meter and day, over the 56 days that end with it. A feature",
+        "that cannot be known is null, never zero: with under five known days, for a feeder that gives more than it",
+        "takes, and where what it needs was not measured. A day counts where 18 of its hours are known. Ranges are",
+        "those of a load that only takes. Formula, rule for gaps, source and what is usual for offices and farms",
+        "stand with each function in `agent/analyse/features/`; each is tested against a slow one.",
+        "",
+        "No feature tells a farm by itself: what the judgement uses of them, and what that finds, is in",
+        "[detection](detection.md).",
+    ]
+    for title, table in [*of_days.TABLES.items(), *of_ticks.TABLES.items()]:
+        rows = [_feature_row(name, feature) for name, feature in table.items()]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| feature | unit | range | meaning | source |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _feature_row(name: str, feature: Feature[Any]) -> str:
+    unit, low, high = feature.range
+    bounds = f"{low:.4g} to {high:.4g}" if math.isfinite(high) else "any" if math.isinf(low) else f"from {low:.4g}"
+    return f"| `{name}` | {unit} | {bounds} | {_in_cell(feature.text)} | {feature.source} |"
 
 
 def command_line() -> str:
@@ -107,7 +146,7 @@ def main() -> None:
         (HERE / name).write_text(page())
 
 
-PAGES = {"data-dictionary.md": data_dictionary, "command-line.md": command_line}
+PAGES = {"data-dictionary.md": data_dictionary, "features.md": features, "command-line.md": command_line}
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,8 @@
-"""How high and how steady a load stands. All functions take (meters, n) mean powers in W and give (meters,)."""
+"""How high and how steady a load stands. All functions take (meters, n) mean powers in W and give (meters,).
+
+What is said to be usual here and in the other modules is the median, with the 5th and 95th
+percentile in brackets, of 56 days of hours: offices of the Building Data Genome 2, and simulated farms.
+"""
 
 import numpy as np
 
@@ -57,7 +61,7 @@ def shorth(power_w: Floats) -> Floats:
 def coefficient_of_variation(power_w: Floats) -> Floats:
     """Standard deviation over mean, 0 for a constant; NaN where under two values are known.
 
-    An ideal farm has 0.01, one that is curtailed on half of the workdays 0.24, which is an office's.
+    Offices have 0.3 (0.08 to 0.6), an ideal farm 0.01, but one that is curtailed on half of the workdays 0.24.
     Of daily values it tells how alike the days are: the Jiangsu indicator (docs/features.md).
 
     >>> coefficient_of_variation(np.array([[90.0, 110.0, np.nan]])).item()
@@ -69,7 +73,7 @@ def coefficient_of_variation(power_w: Floats) -> Floats:
 def base_to_mean(power_w: Floats) -> Floats:
     """2.5th percentile over mean, at most 1: the share of the load that never rests (Price, LBNL 2010).
 
-    A university building has 0.6, an ideal farm 0.98, a curtailed one 0.05: it points the wrong way then.
+    Offices have 0.57 (0.33 to 0.84), an ideal farm 0.98, a curtailed one 0.03: it points the wrong way then.
 
     >>> base_to_mean(np.array([[50.0] * 10 + [150.0] * 10])).item()
     0.5
@@ -79,6 +83,8 @@ def base_to_mean(power_w: Floats) -> Floats:
 
 def base_to_peak(power_w: Floats) -> Floats:
     """2.5th percentile over 97.5th, at most 1 (Price, LBNL 2010): near-base load over near-peak load.
+
+    Offices have 0.35, an ideal farm 0.96, a curtailed one 0.03.
 
     >>> round(base_to_peak(np.array([[50.0] * 10 + [150.0] * 10])).item(), 3)
     0.333
@@ -100,7 +106,7 @@ def changes(power_w: Floats) -> Floats:
 def roughness(power_w: Floats) -> Floats:
     """Mean absolute change from value to value over the mean; 0 for a constant, NaN without two neighbours known.
 
-    Hourly, an office has about 0.1 and an ideal farm 0.01. tsfresh calls its numerator ``mean_abs_change``.
+    Hourly, offices have 0.08 (0.02 to 0.19) and an ideal farm 0.01. tsfresh calls its numerator ``mean_abs_change``.
 
     >>> roughness(np.array([[100.0, 110.0, 100.0, np.nan, 100.0]])).round(4).item()
     0.0976
@@ -111,7 +117,7 @@ def roughness(power_w: Floats) -> Floats:
 def largest_ramp(power_w: Floats) -> Floats:
     """Largest absolute change from value to value over the mean; 0 for a constant.
 
-    Hourly: a farm that is switched has about 1, a building's morning 0.2 to 0.6.
+    Hourly, offices have 0.8 (0.2 to 1.6), a steady farm 0.05, one that is switched 1.
 
     >>> largest_ramp(np.array([[100.0, 0.0, 100.0, 200.0]])).item()
     1.0

@@ -29,7 +29,7 @@ def baseload_step(base_w: Floats, before_w: Floats) -> Floats:
 
     (med base of the last 14 days - med base of the 14 days before) / ``before_w``. ``base_w``
     (meters, days), ``before_w`` (meters,), both W. A hidden farm has its share of the earlier
-    load; clean meters have 0 ± 0.05. AUC of a farm of 25 % of the load, onset known: 0.97.
+    load; nine in ten clean windows lie within ±0.11. AUC of a farm of 25 % of the load, onset known: 0.97.
     NaN where under ten days of either fortnight are known.
 
     >>> baseload_step(np.array([[10.0] * 14 + [14.0] * 14]), np.array([20.0])).item()
@@ -42,7 +42,7 @@ def step_clarity(base_w: Floats) -> Floats:
     """Rise of the median daily baseload over what is usual from day to day, in standard deviations.
 
     The step over 1.4826 med|Δbase| of the 28 days, the robust estimate of a normal deviation.
-    Clean meters stay within ±2. NaN as the step, and where more than half of the days repeat
+    Nine in ten clean windows lie within ±2.9. NaN as the step, and where more than half of the days repeat
     the one before: a baseload that never moves has no scale.
 
     >>> step_clarity(np.array([[10.0, 11.0] * 7 + [20.0, 21.0] * 7])).round(2).item()
@@ -89,7 +89,7 @@ def hour_levels(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[Floats, F
 def lift_floor(lift_w: Floats, before_w: Floats) -> Floats:
     """Tenth percentile of the lift of the 48 hours, over the mean load before: what nearly every hour rose by.
 
-    A farm lifts all hours by its share; a term or a chiller some of them, and has about 0.
+    Farms of a quarter of an office's load have 0.20 (-0.17 to 0.28), clean windows -0.08 (-0.45 to 0.03).
 
     >>> lift_floor(np.array([[5.0] * 48]), np.array([50.0])).item()
     0.1
@@ -100,7 +100,7 @@ def lift_floor(lift_w: Floats, before_w: Floats) -> Floats:
 def lift_evenness(lift_w: Floats, before_w: Floats) -> Floats:
     """Median of the lift of the 48 hours over its interquartile range, softened by 2 % of the mean load before.
 
-    A farm of a quarter of the load has about 5, an uneven rise below 2, no rise 0.
+    Farms of a quarter of an office's load have 3.0 (0.5 to 8), clean windows lie within ±1.1.
 
     >>> lift_evenness(np.array([[5.0] * 48, [0.0, 10.0] * 24]), np.array([50.0, 50.0])).round(2).tolist()
     [5.0, 0.45]

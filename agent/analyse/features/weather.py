@@ -20,9 +20,9 @@ class WeatherFit:
     """What temperature explains, arrays (meters,).
 
     ``cooling`` and ``heating``: change of the load per degree above and below 18.3 °C, over the mean
-    load, 1/°C. An air-conditioned office has 0.01 to 0.04, a farm within 0.002 of 0. NaN where there was
-    no such weather. ``r2``: share, 0 to 1, of what the hour of the week leaves that temperature
-    explains (partial R²); NaN where neither slope is known.
+    load, 1/°C. University buildings of Cambridge, few of them cooled, have 0.004 and 0.007 (within
+    ±0.05), a farm nearly 0. NaN where there was no such weather. ``r2``: share, 0 to 1, of what the
+    hour of the week leaves that temperature explains (partial R²); NaN where neither slope is known.
     """
 
     cooling: Floats
