@@ -84,6 +84,14 @@ def shipped_rules() -> Rules:
     return Rules(hidden=_model(table["hidden"]), dedicated=_model(table["dedicated"]), **table["rules"])
 
 
+@cache
+def shipped_table(section: str) -> Mapping[str, Any]:
+    """Read one section of ``configs/judgement.toml`` as it is shipped."""
+    with (files("configs") / "judgement.toml").open("rb") as file:
+        table: Mapping[str, Any] = tomllib.load(file)[section]
+    return table
+
+
 def _model(table: Mapping[str, Any]) -> Model:
     return Model(table["intercept"], {name: Term(*numbers) for name, numbers in table["terms"].items()})
 

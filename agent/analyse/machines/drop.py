@@ -9,10 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.analyse.features.robust import Floats
+from agent.analyse.machines.edges import Edge
+from agent.analyse.machines.returns import MINUTES
 
-_TAILS = 3.0  # degrees of freedom of Student's t: a change of ten times the usual is rare, not impossible
+_BACK_MIN = (4.0, 6.0, 8.5, 11.0, 14.0, 17.0)  # after the drop, when a machine may be at full power again
+_STILL = 0.3  # of that time it is down, boots and tests its fans, then its frequency rises
+_RETURNS = np.clip((MINUTES / np.array(_BACK_MIN)[:, None] - _STILL) / (1 - _STILL), 0, 1)  # (6, 11), of the drop
+_TAILS = 4.0  # degrees of freedom of Student's t: a change of ten times the usual is rare, not impossible
 _UNLIKE = 0.12  # of a drop: a warm restart settles some percent off, and another machine may be under way
 _MOST = 4.0  # log-odds that one drop can give: a coincidence of one in fifty must not decide a verdict
+_FINEST_W = 20.0  # of a level: no meter of a whole feeder is finer than that
 _SUPPLY = (-0.06, 0.10)  # tan phi of a step of a machine's supply; while it is plugged in, its capacitors stay
 _HEATER = (0.0, 0.05)  # of a resistance
 _MOTOR = (0.65, 0.25)  # of a motor, power factor 0.7 to 0.9
@@ -25,37 +31,43 @@ class Drop:
     time_s: float
     drop_w: float
     noise_w: float
-    tan_phi: float  # NaN where unknown
+    tan_phi: float  # NaN where unknown or as good as that
     log_ratio: float
 
 
-def log_ratio(drop_w: float, noise_w: float, tan_phi: float, change_w: Floats, wandering_w: Floats) -> float:
-    """Weigh the slow change after a drop, and the power factor of its step.
+def log_ratio(edge: Edge, change_w: Floats, usual: Floats) -> float:
+    """Weigh the slow change around a drop, and the power factor of its step.
 
-    ``change_w`` and ``wandering_w`` (4,) are what :mod:`returns` gives; the ratio is the mean over
-    the four times at which the machine may be back. NaN in ``tan_phi`` weighs nothing.
+    ``change_w`` (11,) and its ``usual`` covariance (11, 11) are what :mod:`returns` gives; the
+    ratio is the mean over the times after which the machine may be back.
 
-    >>> usual = np.full(4, 200.0)
-    >>> round(log_ratio(3400.0, 50.0, float("nan"), np.array([900.0, 2700.0, 3400.0, 3400.0]), usual), 1)
-    4.0
-    >>> round(log_ratio(3400.0, 50.0, float("nan"), np.zeros(4), usual), 1)
-    -4.0
+    >>> drop, usual = Edge(0, -3400.0, 50.0, 0.0, float("nan")), 200.0**2 * np.eye(11)
+    >>> back = 3400.0 * np.clip((MINUTES - 3) / 5, 0, 1)
+    >>> log_ratio(drop, back, usual), log_ratio(drop, 0 * back, usual)
+    (4.0, -4.0)
     """
-    usual = np.hypot(wandering_w, noise_w)
-    if_back = np.hypot(usual, _UNLIKE * drop_w)
-    ratios = _log_density((change_w - drop_w) / if_back) - np.log(if_back) - _log_density(change_w / usual)
-    slow = float(np.log(np.mean(np.exp(ratios + np.log(usual)))))
-    return float(np.clip(slow, -_MOST, _MOST)) + _factor_ratio(tan_phi, noise_w / drop_w)
+    before = np.where(MINUTES < 0, 1.0, 0.0)
+    noise = edge.noise_w**2 * (np.outer(before, before) + 0.5) + _FINEST_W**2 * np.eye(len(MINUTES))
+    other = usual + noise
+    ratios = np.zeros(len(_RETURNS))
+    for n, shape in enumerate(_RETURNS):
+        rise_w = -edge.step_w * shape
+        machine = other + _UNLIKE**2 * np.outer(rise_w, rise_w)
+        ratios[n] = _log_density(change_w - rise_w, machine)
+    slow = float(np.log(np.mean(np.exp(np.clip(ratios - _log_density(change_w, other), -50.0, 50.0)))))
+    return float(np.clip(slow, -_MOST, _MOST)) + _factor_ratio(edge.tan_phi, edge.tan_error)
 
 
-def _log_density(deviation: Floats) -> Floats:
+def _log_density(deviation: Floats, covariance: Floats) -> float:
     """Give the logarithm of Student's density but for its constant, which cancels."""
-    density: Floats = -(_TAILS + 1) / 2 * np.log1p(deviation**2 / _TAILS)
-    return density
+    distance = deviation @ np.linalg.solve(covariance, deviation)
+    size = np.linalg.slogdet(covariance)[1]
+    return float(-0.5 * size - (_TAILS + len(deviation)) / 2 * np.log1p(distance / _TAILS))
 
 
 def _factor_ratio(tan_phi: float, error: float) -> float:
-    if not np.isfinite(tan_phi):
+    """Weigh the power factor; where it is unknown, it weighs nothing."""
+    if not np.isfinite(error):
         return 0.0
     other = 0.5 * _normal(tan_phi, *_HEATER, error) + 0.5 * _normal(tan_phi, *_MOTOR, error)
     return float(np.clip(np.log((_normal(tan_phi, *_SUPPLY, error) + 1e-9) / (other + 1e-9)), -_MOST, 1.0))

@@ -1,6 +1,6 @@
-"""Sudden steps of the power: the difference of the means of 36 s after and before, against the meter's own noise.
+"""Sudden steps of the power: the difference of the means of a minute after and before, against the meter's own noise.
 
-A mean over 36 s lets an edge of one machine (3.4 kW) be seen in a building whose power jumps about
+A mean over a minute lets an edge of one machine (3.4 kW) be seen in a building whose power jumps about
 by 2.5 kW from second to second. A ramp of minutes lifts this difference too; its slope shows in the
 means further out, and what remains when the slope is taken off tells a step from a ramp.
 """
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from agent.analyse.features.robust import Floats, median
 from agent.analyse.machines.bins import running_mean
 
-HALF = 6  # bins, 36 s, on each side of an edge: a machine that trips stays away longer
+HALF = 10  # bins, one minute, on each side of an edge: a machine that trips stays away longer
 REACH = 2 * HALF  # bins that must be known on each side
 _LEAST_W = 1000.0  # of the smallest machine still run (S9, 1,400 W) with some throttling
-_NOISE_TIMES = 4.5  # a quiet week holds 17,000 independent looks: of the noise alone, one in ten weeks
+_NOISE_TIMES = 4.5  # a quiet week holds 10,000 independent looks: of the noise alone, one in ten weeks
 _NOISE_FLOOR_W = 30.0  # of a difference: no meter of a whole feeder is finer than that
 _MAD = 1.4826  # from the median of absolute values to a standard deviation
 _SHARPNESS = 0.5  # of a step that remains without its slope: 1 for a jump, 0 for a ramp of minutes
@@ -29,7 +29,8 @@ class Edge:
     bin: int
     step_w: float
     noise_w: float  # standard deviation of ``step_w``
-    tan_phi: float  # reactive over active part of the step, inductive positive; NaN where unknown
+    tan_phi: float  # reactive over active part of the step, inductive positive
+    tan_error: float  # its standard deviation; NaN where reactive power is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,20 @@ class Steps:
 def steps(power: Floats) -> Steps:
     """Give the steps at all boundaries that have ``REACH`` known bins on each side.
 
-    >>> power = np.repeat([[5000.0, 2000.0]], 12, axis=-1)
+    >>> power = np.repeat([[5000.0, 2000.0]], REACH, axis=-1)
     >>> steps(power).active_w.tolist(), steps(power).jump_w.tolist()
     ([[-3000.0]], [[-3000.0]])
     """
     level = running_mean(power, HALF)
     near = level[:, REACH : level.shape[1] - HALF] - level[:, HALF : level.shape[1] - REACH]
     far = level[:, REACH + HALF :] - level[:, : level.shape[1] - REACH - HALF]
-    noise = np.maximum(_MAD * np.nan_to_num(median(np.abs(near))), _NOISE_FLOOR_W)
-    return Steps(near, (3 * near - far) / 2, noise)
+    return Steps(near, (3 * near - far) / 2, noise(near))
+
+
+def noise(differences: Floats) -> Floats:
+    """Give the standard deviation of differences, (meters,), as if most of them were of noise alone."""
+    spread: Floats = np.maximum(_MAD * np.nan_to_num(median(np.abs(differences))), _NOISE_FLOOR_W)
+    return spread
 
 
 def sudden(found: Steps) -> NDArray[np.intp]:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 _DAY_S = 86_400
 _MOST_W = 6500.0  # the largest machine (S21+ hydro, 4,785 W) with its tolerance, and some of another
 _MOST_DROPS = 300  # kept of a meter: a farm of sixty machines in a week; of more, the newest
+_TOLD_APART = 0.2  # error of tan phi that still tells a supply from a motor
 _LOOK_BINS = 50  # five minutes between looks at the usual wandering
 _KNOWN, _ENERGY, _NONE = range(
     3
@@ -36,7 +37,8 @@ _KNOWN, _ENERGY, _NONE = range(
 class _State(msgspec.Struct):
     meters: list[str]
     drops: list[list[tuple[float, float, float, float, float]]]
-    wandering_w: list[list[list[float]]]
+    shape: list[list[list[float]]]
+    size_w: list[list[float]]
     looks: list[list[float]]
     tally: dict[int, list[list[float]]]
 
@@ -64,9 +66,9 @@ class Machines:
         self._count(window.start_s // _DAY_S, track.newest_w)
         for row, edges in enumerate(track.edges):
             for edge in edges:
-                if before < edge.bin + AFTER[-1] <= track.seen and edge.step_w < 0:
+                if before < edge.bin + AFTER <= track.seen and edge.step_w < 0:
                     self._judge(row, edge)
-        self._look(before - AFTER[-1], track.seen - AFTER[-1])
+        self._look(max(before - AFTER, track.first), track.seen - AFTER)
 
     def _count(self, day: int, power: Floats) -> None:
         """Add the newest bins to the day's tally."""
@@ -84,21 +86,21 @@ class Machines:
     def _judge(self, row: int, edge: Edge) -> None:
         """Weigh a drop whose twenty minutes are over."""
         time_s = edge.bin * BIN_S
-        usual = self._wandering.scale_w(row, _hour(time_s))
+        usual = self._wandering.covariance(row, _hour(time_s))
         change = self._track.rises(edge.bin)[row]
         if usual is None or not np.isfinite(change).all() or -edge.step_w > _MOST_W:
             return
-        ratio = log_ratio(-edge.step_w, edge.noise_w, edge.tan_phi, change, usual)
+        ratio = log_ratio(edge, change, usual)
         if ratio < CLEARLY_NONE:
             self._today(int(time_s // _DAY_S))[_NONE, row] += 1
         else:
-            self._drops[row].append(Drop(time_s, -edge.step_w, edge.noise_w, edge.tan_phi, ratio))
+            tan_phi = edge.tan_phi if edge.tan_error < _TOLD_APART else np.nan
+            self._drops[row].append(Drop(time_s, -edge.step_w, edge.noise_w, tan_phi, ratio))
 
     def _look(self, after: int, through: int) -> None:
         """Learn the usual wandering from instants on a grid of five minutes."""
         for start in range((after // _LOOK_BINS + 1) * _LOOK_BINS, through + 1, _LOOK_BINS):
-            if start >= self._track.first:
-                self._wandering.add(_hour(start * BIN_S), self._track.rises(start))
+            self._wandering.add(_hour(start * BIN_S), self._track.rises(start))
 
     def signs(self, day: int) -> Mapping[str, Floats]:
         """Give the evidence of the seven days through ``day``, each (meters,); :mod:`signs` says what they mean."""
@@ -116,7 +118,14 @@ class Machines:
         drops = [[(d.time_s, d.drop_w, d.noise_w, d.tan_phi, d.log_ratio) for d in row] for row in self._drops]
         tally = {day: counts.tolist() for day, counts in self._tally.items()}
         usual = self._wandering
-        kept = _State(list(self._meters), drops, usual.mean_w.tolist(), usual.looks.tolist(), tally)
+        kept = _State(
+            meters=list(self._meters),
+            drops=drops,
+            shape=usual.shape.tolist(),
+            size_w=usual.size_w.tolist(),
+            looks=usual.looks.tolist(),
+            tally=tally,
+        )
         return msgspec.msgpack.encode(kept)
 
     def _restore(self, kept: _State) -> None:
@@ -127,7 +136,8 @@ class Machines:
                 continue
             old = kept.meters.index(meter)
             self._drops[row].extend(Drop(*numbers) for numbers in kept.drops[old])
-            self._wandering.mean_w[row] = kept.wandering_w[old]
+            self._wandering.shape[row] = kept.shape[old]
+            self._wandering.size_w[row] = kept.size_w[old]
             self._wandering.looks[row] = kept.looks[old]
             for day, counts in kept.tally.items():
                 self._tally[day][:, row] = np.array(counts)[:, old]

@@ -1,16 +1,24 @@
-"""The last half hour of all meters in bins of six seconds, and the sudden steps found in it."""
+"""The last half hour of all meters in bins of six seconds, and the sudden steps found in it.
+
+What is looked at is the active power less ``coupling`` times the reactive: what motors, and
+buildings as a whole, do in both alike goes out by it, and a machine, whose step has next to no
+reactive part, stays. The coupling is a regression of the steps of the last hours, so a meter whose
+reactive power tells nothing of its active one is looked at as it is.
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
 from agent.analyse.machines.bins import BIN_S, binned
-from agent.analyse.machines.edges import HALF, REACH, Edge, steps, sudden
-from agent.analyse.machines.returns import SPAN, slow_changes, steps_between
+from agent.analyse.machines.edges import HALF, REACH, Edge, Steps, noise, steps, sudden
+from agent.analyse.machines.returns import AFTER, BEFORE, levels, steps_between
 from agent.records import Quality, Window
 
 _LAG = REACH + HALF  # bins that must have come before a step is known to be the largest around
-_KEPT = SPAN + 2 * _LAG  # bins before the newest window: of the oldest drop that may still come back
+_KEPT = BEFORE + AFTER + 2 * _LAG  # bins before the newest window: of the oldest drop that may still come back
 _MOST_EDGES = 200  # of half an hour and meter: what switches more often than this is no machine's neighbour
+_FORGETS = 1 / 8  # of the coupling with each window: two hours
 
 
 class Track:
@@ -18,13 +26,15 @@ class Track:
 
     def __init__(self, meters: int) -> None:
         self._meters = meters
+        self._products = np.zeros((2, meters))  # of steps: active by reactive, reactive by reactive
+        self._has_reactive: NDArray[np.bool_] = np.zeros(meters, dtype=np.bool_)
         self._begin(0)
 
     def _begin(self, start: int) -> None:
         self.first = self.end = start
         self.seen = start + _LAG
         self.edges: list[list[Edge]] = [[] for _ in range(self._meters)]
-        self.newest_w = self._active = self._reactive = np.empty((self._meters, 0))
+        self.newest_w = self._active = self._reactive = self._own = np.empty((self._meters, 0))
 
     def add(self, window: Window) -> None:
         """Append a window, where it follows on the last one, else begin anew; find the steps up to ``seen``."""
@@ -34,7 +44,10 @@ class Track:
         good = np.array([letter is Quality.GOOD for letter in window.quality])
         power = window.values["active_power_w"]
         power = power if good.all() else np.where(good[:, None], power, np.nan)
-        self._reactive = _append(self._reactive, binned(reactive(window), window.period_s, window.window_s))
+        var = reactive(window)
+        self._has_reactive = np.asarray(~np.isnan(var).all(axis=-1))
+        var = np.where(self._has_reactive[:, None], var, 0.0)
+        self._reactive = _append(self._reactive, binned(var, window.period_s, window.window_s))
         self.newest_w = binned(power, window.period_s, window.window_s)
         self._active = _append(self._active, self.newest_w)
         self.end = start + self.newest_w.shape[-1]
@@ -45,30 +58,40 @@ class Track:
         low = self.seen - _LAG - self.first
         if self._active.shape[-1] - low <= 2 * _LAG:
             return
-        found = steps(self._active[:, low:])
+        active, reactive = steps(self._active[:, low:]), steps(self._reactive[:, low:])
+        coupling = self._couple(active, reactive)[:, None]
+        self._own = self._active - coupling * self._reactive
+        own_w = active.active_w - coupling * reactive.active_w
+        found = Steps(own_w, active.jump_w - coupling * reactive.jump_w, noise(own_w))
         until = self.end - _LAG
         for row, boundary in sudden(found):
             at = self.first + low + REACH + int(boundary)
             if self.seen <= at < until:
-                watts = float(found.active_w[row, boundary])
-                edge = Edge(at, watts, float(found.noise_w[row]), self._tan_phi(row, at, watts))
-                self.edges[row].append(edge)
+                watts, var = float(own_w[row, boundary]), float(reactive.active_w[row, boundary])
+                tan_phi = var / (watts + float(coupling[row, 0]) * var)
+                tan_error = float(reactive.noise_w[row]) / abs(watts) if self._has_reactive[row] else np.nan
+                self.edges[row].append(Edge(at, watts, float(found.noise_w[row]), tan_phi, tan_error))
         self.seen = until
         for row, edges in enumerate(self.edges):
             if edges and (edges[0].bin < self.first or len(edges) > _MOST_EDGES):
                 self.edges[row] = [edge for edge in edges if edge.bin >= self.first][-_MOST_EDGES:]
 
-    def _tan_phi(self, row: int, at: int, step_w: float) -> float:
-        """Give reactive over active part: -0.15 of a machine's supply, 0 of a heater, 0.6 to 1 of a motor."""
-        var = self._reactive[row, at - HALF - self.first : at + HALF - self.first]
-        return float(var[HALF:].mean() - var[:HALF].mean()) / step_w
+    def _couple(self, active: Steps, reactive: Steps) -> Floats:
+        """Give the active power that goes with each var, (meters,)."""
+        real, imaginary = np.nan_to_num(active.active_w), np.nan_to_num(reactive.active_w)
+        products = np.array([(real * imaginary).sum(axis=-1), (imaginary**2).sum(axis=-1)])
+        self._products += products - _FORGETS * self._products
+        coupling: Floats = self._products[0] / np.maximum(self._products[1], 1.0)
+        return coupling
 
-    def rises(self, start: int) -> Floats:
-        """Give the slow changes after a bin, (meters, 4): without the sudden steps."""
-        change = slow_changes(self._active, start + 1 - self.first)
+    def rises(self, at: int) -> Floats:
+        """Give the slow changes around a bin, (meters, 11): without the sudden steps; NaN where unknown."""
+        if at - BEFORE < self.first:
+            return np.full((self._meters, 11), np.nan)
+        change = levels(self._own, at - self.first)
         for row, edges in enumerate(self.edges):
             if edges:
-                change[row] -= steps_between(edges, start)
+                change[row] -= steps_between(edges, at)
         return change
 
 
