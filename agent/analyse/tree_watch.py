@@ -24,6 +24,7 @@ from agent.analyse.splitting import Rise, Sum
 from agent.records import Notice
 
 _SILENT_DAYS = 60  # after a finding: the search for onsets looks back six weeks and would find it again
+_LOOKED_AT_DAYS = 240  # what the test for hidden loads looks at: six weeks, and half a year of what came before
 _STANDS = 0.4  # of the rise must still be there in the last days
 _SAME_DAYS = 3  # a median of seven days turns over on the fourth, or where weekends blur it, two later
 
@@ -48,7 +49,7 @@ class Days:
     """The meters' own loads, (meters, days, 24), and what belongs to their days."""
 
     own_w: Floats
-    own_var: Floats  # reactive power, NaN where unknown
+    own_var: Callable[[], Floats]  # reactive power, NaN where unknown; asked for when there is a finding
     weekend: NDArray[np.bool_]
     first_day: int
 
@@ -85,9 +86,16 @@ class TreeWatch:
         """Look at the day with this number, which is over, and give what is to be told."""
         if len(self._site.meters) == 1:
             return ()
-        own_w = self._site.remainder(history.hourly_w(day))
-        own_var = self._site.remainder(history.hourly("reactive_power_var", day))
-        return self.look(Days(own_w, own_var, (history.day_numbers(day) + 3) % 7 >= 5, history.first_day))
+        own_w = self._site.remainder(history.hourly_w(day, _LOOKED_AT_DAYS))
+        numbers = history.day_numbers(day, _LOOKED_AT_DAYS)
+        return self.look(
+            Days(
+                own_w,
+                lambda: self._site.remainder(history.hourly("reactive_power_var", day, _LOOKED_AT_DAYS)),
+                (numbers + 3) % 7 >= 5,  # day 0 was a Thursday
+                int(numbers[0]),
+            )
+        )
 
     def look(self, days: Days) -> tuple[Notice, ...]:
         """Look at the last of these days."""
@@ -136,7 +144,7 @@ class TreeWatch:
 def _rise(one: Sum, days: Days, onset: int) -> Rise:
     rows = list(one.rows)
     lifts_w = np.array([hidden.lift(days.own_w[row], days.weekend, onset) for row in rows])
-    lift_var = hidden.lift(days.own_var[rows].sum(axis=0), days.weekend, onset)
+    lift_var = hidden.lift(days.own_var()[rows].sum(axis=0), days.weekend, onset)
     factor = splitting.step_power_factor(float(median(lifts_w.sum(axis=0))), float(median(lift_var)))
     return Rise(lifts_w, factor)
 

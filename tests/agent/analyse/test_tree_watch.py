@@ -25,7 +25,8 @@ def told(
     found = []
     for day in range(ONSET - 10, until):
         seen = own[:, : day + 1]
-        found += [(day, notice) for notice in watch.look(Days(seen, seen * reactive, weekend[: day + 1], START_DAY))]
+        days = Days(seen, lambda seen=seen: seen * reactive, weekend[: day + 1], START_DAY)  # type: ignore[misc]
+        found += [(day, notice) for notice in watch.look(days)]
     return found
 
 

@@ -1,0 +1,42 @@
+"""How sure "no mining seen" is."""
+
+import numpy as np
+import pytest
+
+from agent.analyse.features.robust import Floats
+from agent.analyse.tree_watch import hidden_test
+from agent.analyse.unseen import unseen_w
+from tests.agent.analyse.stories import RULES, START_DAY, cold_store, judged, office, verdicts
+
+DAYS = 170
+
+
+def limit(load: Floats) -> float:
+    """Give the limit of a meter that was watched for the whole story."""
+    find = hidden_test(RULES)
+    weekend = (np.arange(len(load) // 24) + START_DAY + 3) % 7 >= 5
+    return unseen_w(
+        load.reshape(-1, 24), weekend, lambda rows, days: find(rows, days)[0], RULES.hidden_mining, RULES.least_mining_w
+    )
+
+
+def test_what_is_above_the_limit_is_found_and_the_limit_is_not_idle() -> None:
+    """A farm of the limit is found where it begins a month before the end; one of a third of it is not."""
+    clean = office(DAYS)
+    found_w = limit(clean)
+    begins = np.arange(DAYS * 24) >= (DAYS - 30) * 24
+
+    assert 1200 <= found_w <= 0.5 * clean.mean()
+    assert "mining" in verdicts(judged({"m": clean + begins * 1.1 * found_w}), "m")
+    assert "mining" not in verdicts(judged({"m": clean + begins * found_w / 3}), "m")
+
+
+def test_a_restless_load_hides_more() -> None:
+    """In a cold store, whose baseload follows the weather, more can hide than in an office of the same size."""
+    assert limit(cold_store(DAYS, 20_000.0)) > limit(office(DAYS, 20_000.0))
+
+
+@pytest.mark.parametrize("load", [office(20), np.zeros(DAYS * 24), np.full(DAYS * 24, np.nan)])
+def test_what_was_not_watched_has_no_limit(load: Floats) -> None:
+    """Too short a record, an idle feeder, no data: nothing can be promised."""
+    assert np.isnan(limit(load))
