@@ -1,6 +1,7 @@
 """Evaluate the judgement on real loads with simulated farms, and write ``docs/detection.md``.
 
     python -m bench.evaluate DATA                  everything, on the held-out half; writes the page
+    python -m bench.evaluate                       the page again with the last figures, after its words changed
     python -m bench.evaluate DATA --short          a few buildings in under a minute; writes nothing
     python -m bench.evaluate DATA --hidden-only [--half train|held] [--rounds N] [--json OUT]
                                                    hidden farms only, and one line of JSON for each virtual
@@ -42,6 +43,9 @@ Result = TypeVar("Result")
 def main() -> None:
     """Evaluate, print, and write the page."""
     options = _options()
+    if options.data is None:
+        page.write()
+        return
     warnings.simplefilter("ignore", RuntimeWarning)  # empty slices of gappy recordings
     print(f"python -m bench.evaluate, seed {SEED}, half: {options.half}")
     meters = buildings(options.data)
@@ -55,8 +59,9 @@ def main() -> None:
             figures |= _other_figures(options.data, meters, results, run)
     for name, text in figures.items():
         print(f"\n{name}\n\n{text}")
-    if set(page.slots()) <= set(figures):
-        page.PAGE.write_text(page.fill(figures))
+    if "goals" in figures:
+        page.keep(figures)
+        page.write()
         print(f"\nwrote {page.PAGE.relative_to(page.ROOT)}")
 
 
@@ -140,7 +145,7 @@ def _quiet() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.evaluate", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("data", type=Path, help="the folder with the real recordings")
+    parser.add_argument("data", type=Path, nargs="?", help="the folder with the real recordings; none: only new words")
     parser.add_argument("--short", action="store_true", help="a few buildings, under a minute; writes no page")
     parser.add_argument("--hidden-only", action="store_true", help="hidden farms only; writes no page")
     parser.add_argument("--half", choices=("train", "held"), default="held", help="of the buildings (held)")

@@ -4,12 +4,16 @@ Each gives a score a day from nothing later than that day. An alarm is raised on
 above the threshold, and again only after four weeks below it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import median, quantile
 from bench.evaluate.data import KNOWN_HOURS, Floats
+
+Score = Callable[[Floats], Floats]
 
 FLAT_DAYS = 56
 STEP_DAYS = 14

@@ -1,11 +1,16 @@
-"""Fills ``docs/detection.md``: the words stand in a template, every measured figure comes from the run."""
+"""Fills ``docs/detection.md``: the words stand in a template, every measured figure comes from a run.
 
+The figures of the last whole run are kept beside the template, so that words can change without a run.
+"""
+
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = Path(__file__).with_name("detection.template.md")
+FIGURES = Path(__file__).with_name("figures.json")
 PAGE = ROOT / "docs" / "detection.md"
 
 
@@ -17,6 +22,17 @@ def fill(figures: Mapping[str, str]) -> str:
     return Template(TEMPLATE.read_text()).substitute(figures)
 
 
-def slots() -> tuple[str, ...]:
-    """Give the names of the figures that the template asks for."""
-    return tuple(Template(TEMPLATE.read_text()).get_identifiers())
+def keep(figures: Mapping[str, str]) -> None:
+    """Keep the figures of a whole run."""
+    FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+
+
+def kept() -> dict[str, str]:
+    """Give the figures of the last whole run."""
+    figures: dict[str, str] = json.loads(FIGURES.read_text())
+    return figures
+
+
+def write() -> None:
+    """Write the page with the figures that are kept."""
+    PAGE.write_text(fill(kept()))
