@@ -97,7 +97,7 @@ def fast_drop_share(power: Sequence[float], period_s: float) -> float:
             if not is_down and last_high is not None:
                 took.append((i - last_high) * period_s)
             is_down = True
-    return ratio(sum(t < 600 for t in took), len(took))
+    return ratio(sum(t < 600 for t in took), len(took)) if period_s <= 300 else NAN
 
 
 def voltage_exponent(

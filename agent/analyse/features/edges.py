@@ -109,11 +109,13 @@ def fast_drop_share(power_w: Floats, period_s: float) -> Floats:
     """Share of the drops below a tenth of the median that took under ten minutes from nine tenths, 0 to 1.
 
     A farm that answers a price stops within minutes; a building that empties takes hours. NaN
-    where the load never dropped so low, and where nothing was at nine tenths before.
+    where the load never dropped so low from nine tenths, and for values over five minutes apart.
 
     >>> fast_drop_share(np.array([[100.0, 100.0, 100.0, 100.0, 5.0, 100.0]]), 60.0).item()
     1.0
     """
+    if period_s > _DROP_S / 2:
+        return np.full(len(power_w), np.nan)
     middle = median(power_w)[:, None]
     place = np.arange(power_w.shape[-1])
     last_high = np.maximum.accumulate(np.where(power_w >= 0.9 * middle, place, -1), axis=-1)

@@ -42,7 +42,7 @@ ROUND = [7000.0] * 4
 
 
 @bounded
-@given(MACHINES, st.sampled_from([30.0, 60.0]))
+@given(MACHINES, st.sampled_from([30.0, 60.0, 900.0]))
 @example([NAN], 30.0)
 @example([*ROUND, *[3500.0] * 10, *ROUND], 60.0)
 @example([*ROUND, *[3500.0] * 21, *ROUND], 60.0)
