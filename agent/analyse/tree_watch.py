@@ -130,7 +130,7 @@ class TreeWatch:
             stands = float(median(base_w[row, -5:])) >= step.before_w[row] + _STANDS * height_w
             if lasting and enough and is_new and stands:
                 rise = _rise(one, days, onset)
-                if rise.is_spread and self._is_news(f"splitting {one.name}", days.today):
+                if rise.is_spread and self._is_news("splitting", days.today):
                     yield _splitting(one, rise, self._site)
 
     def _is_news(self, what: str, today: int) -> bool:

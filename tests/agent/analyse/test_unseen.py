@@ -27,8 +27,9 @@ def test_what_is_above_the_limit_is_found_and_the_limit_is_not_idle() -> None:
     begins = np.arange(DAYS * 24) >= (DAYS - 30) * 24
 
     assert 1200 <= found_w <= 0.5 * clean.mean()
-    assert "mining" in verdicts(judged({"m": clean + begins * 1.1 * found_w}), "m")
-    assert "mining" not in verdicts(judged({"m": clean + begins * found_w / 3}), "m")
+    days = judged({"above": clean + begins * 1.1 * found_w, "below": clean + begins * found_w / 3})
+    assert "mining" in verdicts(days, "above")
+    assert "mining" not in verdicts(days, "below")
 
 
 def test_a_restless_load_hides_more() -> None:
