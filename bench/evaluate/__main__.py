@@ -81,7 +81,8 @@ def _hidden_figures(results: HiddenResults) -> dict[str, str]:
     return {
         "detection": hidden_report.detection_table(results),
         "baselines": hidden_report.baseline_table(results),
-        "clean": hidden_report.clean_table(results),
+        "clean": hidden_report.clean_table(results, "site", lambda each: each.site),
+        "use": hidden_report.clean_table(results, "use", lambda each: each.usage),
         "estimate": hidden_report.estimate_table(results),
         "history": hidden_report.history_table(results),
         "removal": hidden_report.removal(results),

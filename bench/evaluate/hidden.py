@@ -66,6 +66,11 @@ def found(farms: Sequence[Outcome], clean: Sequence[Outcome], detector: Detector
     return Found(within[7], within[28], within[365], metrics.middle(after, homes), above)
 
 
+def clean_years(clean: Sequence[Outcome]) -> float:
+    """Give the years of data in which a false alarm could have been raised."""
+    return float(sum(each.known[WARM_UP_DAYS:].sum() for each in clean) / 365.25)
+
+
 def false_alarms(clean: Sequence[Outcome], detector: Detector) -> Figure:
     """Give the alarms raised per year of data of meters without a farm."""
     alarms = [float((detector(each) >= WARM_UP_DAYS).sum()) for each in clean]
@@ -158,7 +163,7 @@ class Baseline:
 
 def tuned(train: Sequence[Outcome], rate: float) -> tuple[Baseline, Baseline]:
     """Set both baselines so that clean meters of the training half raise ``rate`` alarms a year."""
-    years = sum(each.known[WARM_UP_DAYS:].sum() for each in train) / 365.25
+    years = clean_years(train)
     return (
         _tuned("load factor and CV", lambda outcome: outcome.flatness, train, rate * years),
         _tuned("naive baseload step", lambda outcome: outcome.step, train, rate * years),

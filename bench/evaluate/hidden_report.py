@@ -1,6 +1,6 @@
 """The tables on hidden farms: flatwatt beside two simple detectors, and how good the estimate is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -80,20 +80,16 @@ def estimate_table(results: HiddenResults) -> str:
     )
 
 
-def clean_table(results: HiddenResults) -> str:
-    """What is said of meters without a farm."""
+def clean_table(results: HiddenResults, what: str, group_of: Callable[[Outcome], str]) -> str:
+    """What is said of meters without a farm, by site or by use: for whom it is wrong."""
+    groups = [("all", results.clean)]
+    groups += [(name, list(some)) for name, some in groupby(sorted(results.clean, key=group_of), group_of)]
     rows = []
-    by_site = sorted(results.clean, key=lambda each: each.site)
-    groups = [
-        ("all", results.clean),
-        *((site, list(group)) for site, group in groupby(by_site, lambda each: each.site)),
-    ]
-    for site, clean in groups:
+    for name, clean in groups:
         alarms, share = hidden.false_alarms(clean, hidden.flatwatt), hidden.share_claimed(clean)
         meters = len({each.building for each in clean})
-        years = sum(each.known[hidden.WARM_UP_DAYS :].sum() for each in clean) / 365.25
-        rows.append([site, str(meters), f"{years:.0f}", alarms.text(), share.text()])
-    return table(["site", "meters", "meter-years", "false alarms a year", "share claimed, points"], rows)
+        rows.append([name, str(meters), f"{hidden.clean_years(clean):.0f}", alarms.text(), share.text()])
+    return table([what, "meters", "meter-years", "false alarms a year", "share claimed, points"], rows)
 
 
 def history_table(results: HiddenResults) -> str:

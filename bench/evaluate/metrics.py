@@ -15,6 +15,7 @@ Group = tuple[Sequence[float], Sequence[str]]  # values, and the building of eac
 
 DRAWS = 1000
 _LEVEL = 0.90  # of the interval
+_LEAST_BUILDINGS = 3  # fewer say nothing of how others differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,15 @@ class Figure:
     count: int
 
     def text(self, digits: int = 2) -> str:
-        """Give the figure for a table.
+        """Give the figure for a table; without an interval where too few buildings know of one.
 
         >>> Figure(0.512, 0.4, 0.6, 30).text()
         '0.51 (0.40–0.60)'
         """
         if not np.isfinite(self.value):
             return "–"
+        if not np.isfinite(self.low):
+            return f"{self.value:.{digits}f}"
         return f"{self.value:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
 
 
@@ -60,7 +63,7 @@ def proportion(numerators: Sequence[float], denominators: Sequence[float], build
     if not sums[1].sum() > 0:
         return Figure(float("nan"), float("nan"), float("nan"), 0)
     drawn = sums @ _draws(sums.shape[1])
-    low, high = _interval(drawn[0][drawn[1] > 0] / drawn[1][drawn[1] > 0])
+    low, high = _interval(drawn[0][drawn[1] > 0] / drawn[1][drawn[1] > 0], len(np.unique(which[use])))
     return Figure(float(sums[0].sum() / sums[1].sum()), low, high, int(use.sum()))
 
 
@@ -79,7 +82,7 @@ def ranked(positive: Group, negative: Group) -> Figure:
     def drawn(weights: NDArray[np.int64]) -> float:
         return auc(*(np.repeat(values, weights[home]) for values, home in groups))
 
-    low, high = _interval(np.array([drawn(weights) for weights in _draws(len(names)).T[: DRAWS // 5]]))
+    low, high = _interval(np.array([drawn(weights) for weights in _draws(len(names)).T[: DRAWS // 5]]), len(names))
     return Figure(auc(groups[0][0], groups[1][0]), low, high, len(positive[0]))
 
 
@@ -91,7 +94,7 @@ def middle(values: Sequence[float], buildings: Sequence[str]) -> Figure:
         return Figure(float("nan"), float("nan"), float("nan"), 0)
     names, which = np.unique(np.asarray(buildings)[known], return_inverse=True)
     draws = (np.repeat(series, weights[which]) for weights in _draws(len(names)).T[: DRAWS // 5])
-    low, high = _interval(np.array([np.median(draw) for draw in draws if len(draw)]))
+    low, high = _interval(np.array([np.median(draw) for draw in draws if len(draw)]), len(names))
     return Figure(float(np.median(series)), low, high, len(series))
 
 
@@ -101,9 +104,9 @@ def _draws(count: int) -> NDArray[np.int64]:
     return drawn
 
 
-def _interval(drawn: Floats) -> tuple[float, float]:
+def _interval(drawn: Floats, buildings: int) -> tuple[float, float]:
     known = drawn[np.isfinite(drawn)]
-    if not len(known):
+    if buildings < _LEAST_BUILDINGS or not len(known):
         return float("nan"), float("nan")
     low, high = np.quantile(known, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return float(low), float(high)

@@ -77,6 +77,11 @@ def test_the_median_ignores_what_is_not_known() -> None:
     assert (figure.value, figure.count) == (3.0, 3)
 
 
+def test_two_buildings_have_no_interval() -> None:
+    """They say nothing of how others differ."""
+    assert metrics.mean([0.0, 1.0] * 5, ["a", "b"] * 5).text() == "0.50"
+
+
 def test_a_figure_of_nothing_is_a_dash() -> None:
     """Not a zero, and not nan."""
     assert metrics.mean([], []).text() == "–"
