@@ -91,6 +91,7 @@ def _site(reader: Reader, gateway: str, status: wire.Status | None, seen: Sequen
         load_w=load_w,
         mining_w=mining_w,
         mining_share=share(mining_w[1], load_w),
+        last_day=reader.site_day(gateway),
         meters=meters,
     )
 

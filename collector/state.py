@@ -42,6 +42,7 @@ class Site:
     load_w: float | None
     mining_w: Watts
     mining_share: float
+    last_day: str | None  # the gateway's own account of its site's last day, for people
     meters: list[Meter]
 
 

@@ -115,8 +115,18 @@ class Reader:
         )
 
     def events(self, most: int) -> list[Row]:
-        """Give the newest events."""
-        return self._all("SELECT * FROM event ORDER BY time_s DESC, seq DESC LIMIT ?", (most,))
+        """Give the newest events; a site's days are no news of this kind."""
+        return self._all(
+            "SELECT * FROM event WHERE event <> 'site_day' ORDER BY time_s DESC, seq DESC LIMIT ?", (most,)
+        )
+
+    def site_day(self, gateway: str) -> str | None:
+        """Give the text of the newest day that a gateway told of its site."""
+        rows = self._all(
+            "SELECT text FROM event WHERE gateway = ? AND event = 'site_day' ORDER BY time_s DESC, seq DESC LIMIT 1",
+            (gateway,),
+        )
+        return rows[0]["text"] if rows else None
 
     def findings(self, most: int) -> list[Row]:
         """Give the contradictions, open ones first, the newest first."""

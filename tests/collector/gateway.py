@@ -115,7 +115,9 @@ class FakeGateway:
             meter,
         )
 
-    def event(self, text: str = "meter feeder-1 answers again", meter: str | None = "feeder-1") -> Sent:
+    def event(
+        self, text: str = "meter feeder-1 answers again", meter: str | None = "feeder-1", event: str = "meter_back"
+    ) -> Sent:
         """Give the next record: an event."""
         self.seq += 1
         return self._chained(
@@ -125,7 +127,7 @@ class FakeGateway:
                 stream=self.stream,
                 seq=self.seq,
                 meter=meter,
-                event="meter_back",
+                event=event,
                 time_s=START_S,
                 text=text,
                 data={},

@@ -205,3 +205,14 @@ def test_a_senseless_range_is_empty(desk: Desk) -> None:
     desk.commit(gateway.summary())
 
     assert series(desk, START_S + 9, START_S - 9).start_s == []
+
+
+def test_a_site_shows_its_gateways_own_account_of_the_last_day(desk: Desk) -> None:
+    """The newest one; and it is no news among the events."""
+    gateway = FakeGateway()
+    days = [gateway.event(f"the site drew {kwh} kWh", None, "site_day") for kwh in (900, 1200)]
+    desk.commit(gateway.summary(), *days, gateway.event("meter feeder-1 answers again"))
+
+    assert [site.last_day for site in seen(desk).sites] == ["the site drew 1200 kWh"]
+    with reading(desk.database) as reader:
+        assert [row["text"] for row in reader.events(10)] == ["meter feeder-1 answers again"]

@@ -51,7 +51,8 @@ function site(site) {
         el("span", {}, "load ", el("b", {}, `${kw(site.load_w)} kW`)),
         el("span", {}, "mining ", el("b", {}, `${kw(site.mining_w[1])} kW`), site.mining_w[1] > 0 ? ` (${interval(site.mining_w)})` : null),
         el("span", {}, "share ", el("b", {}, percent(site.mining_share))),
-        el("span", {}, "to ", time(site.last_s)))),
+        el("span", {}, "to ", time(site.last_s))),
+      site.last_day ? el("p", {}, `Last day: ${site.last_day}.`) : null),
     table(null, COLUMNS,
       site.meters.map((meter) => row(site, meter)), "fleet"));
 }
