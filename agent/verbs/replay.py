@@ -26,12 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replay, and write each day or, for people, each change of verdict."""
     from agent.analyse.detect.evidence import shipped_rules
-    from agent.analyse.recording import read_recording
+    from agent.analyse.recording_file import read_recording
     from agent.analyse.replay import replay, report
     from agent.errors import InputError
     from agent.terminal import progress, say, say_compact
 
-    recording = read_recording(args.file, lambda lines: progress(lines, None, "reading"))
+    recording = read_recording(args.file, lambda chunks: progress(chunks, None, "reading"))
     site = _site(args.site, recording.meters)
     total = recording.window_count * recording.window_s // 86_400
     rows = (

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.analyse.recording import Recording, read_recording
+from agent.analyse.recording import Recording
+from agent.analyse.recording_file import read_recording
 from agent.errors import InputError
 
 HEAD = "time,meter,active_power_w\n"
