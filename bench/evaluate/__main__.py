@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.analyse.detect.evidence import shipped_rules
-from bench.evaluate import dedicated, goals, hidden, hidden_report, negatives, page, steel, trial
+from bench.evaluate import declared_hall, dedicated, goals, hidden, hidden_report, negatives, page, steel, trial
 from bench.evaluate.cases import CASES, HARDEST, PLAIN, Case, Stretch, stretches
 from bench.evaluate.data import Half, Meter, buildings
 from bench.evaluate.hidden_report import HiddenResults
@@ -99,6 +99,7 @@ def _other_figures(data: Path, meters: list[Meter], results: HiddenResults, run:
     alike = [each for some in run("look-alikes", negatives.judge, negatives.lookalikes(data, SEED)) for each in some]
     return {
         "dedicated": dedicated.report(feeders),
+        "declared_hall": declared_hall.report(run("declared hall", declared_hall.judge, [data])[0]),
         "steel": steel.report(works),
         "lookalikes": negatives.summary(alike),
         "lookalikes_by_name": negatives.report(alike),
