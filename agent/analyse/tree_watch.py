@@ -155,10 +155,10 @@ def _bypass(child: str, parent: str, found: Moved) -> Notice:
         f"{child}: {kilowatts:.1f} kW left this meter this week, and {parent}, which feeds it, sees as much more "
         "beside it: the load was connected elsewhere, or is led past the meter: follow its cables"
     )
-    return Notice(child, "bypass", text, {"watts": found.watts, "parent": parent})
+    return Notice(meter=child, event="bypass", text=text, data={"watts": found.watts, "parent": parent})
 
 
 def _splitting(one: Sum, rise: Rise, site: Site) -> Notice:
     text = f"{splitting.sentence(one, rise, site)}: one farm spread over them would look so: ask what was installed"
     parts = {site.names[row]: float(part) for row, part in zip(one.rows, rise.parts_w, strict=True)}
-    return Notice(one.name, "splitting", text, {"watts": float(rise.parts_w.sum()), **parts})
+    return Notice(meter=one.name, event="splitting", text=text, data={"watts": float(rise.parts_w.sum()), **parts})

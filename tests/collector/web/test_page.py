@@ -58,7 +58,9 @@ def test_the_api_answers_in_the_agreed_form(served: Collector) -> None:
     site = fleet["sites"][0]
 
     assert list(fleet) == ["time_s", "sites", "alarms", "findings"]
-    assert " ".join(site) == "gateway name site site_kind state clock last_s load_w mining_w mining_share meters"
+    assert (
+        " ".join(site) == "gateway name site site_kind state clock last_s load_w mining_w mining_share last_day meters"
+    )
     assert " ".join(site["meters"][0]) == (
         "meter name role parent declared verdict score quality active_power_w mining_w mining_share since_s"
         " load_kwh mining_kwh curve"
