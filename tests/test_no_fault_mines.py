@@ -40,6 +40,8 @@ START_S = 1_767_571_200  # Monday, 2026-01-05
 CLEAN_DAYS, FAULT_DAYS, AFTER_DAYS = 35, 7, 1
 LONG = os.environ.get("FLATWATT_FAULTS") == "long"
 PERIOD_S, WINDOW_S = (60, 900) if LONG else (720, 3600)
+ACCUSING = (Verdict.MINING, Verdict.SUSPECT)
+DOUBLED = {"ratio-known"}  # the load that doubles as its ratio does may be suspected until the two are brought together
 POWERS = [f"active_power_{phase}w" for phase in ("", "l1_", "l2_", "l3_")]
 
 
@@ -202,9 +204,9 @@ def test_no_fault_is_taken_for_mining(tmp_path: Path) -> None:
 
     alarms = [change.judgement.meter for day in days for change in day.changes]
     mined = [name for name in FAULTS if any(day.mining_w != (0.0, 0.0, 0.0) for day in of_meter(days, name))]
-    accused = [name for name in FAULTS if Verdict.MINING in {day.verdict for day in of_meter(days, name)}]
+    accused = {day.meter for name in FAULTS for day in of_meter(days, name) if day.verdict in ACCUSING}
     middle = {judgement.meter: judgement.verdict for judgement in days[CLEAN_DAYS + 3].judgements}
     assert len(days) == CLEAN_DAYS + FAULT_DAYS + AFTER_DAYS
-    assert (alarms, mined, accused) == ([], [], [])
+    assert (alarms, mined, accused - DOUBLED) == ([], [], set())
     assert [name for name, struck in FAULTS.items() if struck.felt and middle[name] is not Verdict.FAULT] == []
     assert {judgement.verdict for judgement in of_meter(days[25:], "none")} == {Verdict.NORMAL}
