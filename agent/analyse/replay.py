@@ -1,13 +1,15 @@
 """Judges recorded data with the daemon's own code: the same windows, checks and analyst, day by day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from agent.analyse.analyst import Analyst, Day
+from agent.analyse.describer import Describer
 from agent.analyse.detect.evidence import Rules
+from agent.analyse.features.robust import Floats
 from agent.analyse.quality.inspector import Inspector
 from agent.analyse.recording import Recording
 from agent.analyse.site import Site
@@ -21,9 +23,30 @@ def replay(recording: Recording, site: Site, rules: Rules) -> Iterator[Day]:
         yield from analyst.take(inspector.take(window).window).days
 
 
+def described(recording: Recording, site: Site, rules: Rules) -> Iterator[tuple[Day, dict[str, Floats]]]:
+    """Give each day as :func:`replay` does, with every feature of every meter."""
+    inspector, analyst, describer = Inspector(site.meters), Analyst("replay", site, rules), Describer(site)
+    for window in recording.windows():
+        findings = analyst.take(inspector.take(window).window)
+        describer.add(findings.window, findings.features)
+        yield from ((day, describer.day(day.number)) for day in findings.days)
+
+
 def report(day: Day) -> list[dict[str, Any]]:
     """Give the day's judgements as JSON objects, one per meter, in the order of the meters."""
     return [_row(day, row, judgement) for row, judgement in enumerate(day.judgements)]
+
+
+def report_described(day: Day, features: Mapping[str, Floats]) -> list[dict[str, Any]]:
+    """Give the same objects, each with its features: numbers of six digits, None where unknown."""
+    return [
+        {**fields, "features": {name: _number(values[row]) for name, values in features.items()}}
+        for row, fields in enumerate(report(day))
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def _row(day: Day, row: int, judgement: Judgement) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.analyse.recording import Recording
     from agent.analyse.site import Site
 
 HELP = "judge recorded load (CSV) as the daemon would have"
@@ -21,22 +22,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument("--site", type=Path, help="facts of the site: kind, meter tree, declared loads (site.toml)")
     parser.add_argument("--json", action="store_true", help="write one JSON object a line, one per meter and day")
+    parser.add_argument("--features", action="store_true", help="with --json: add every feature (docs/features.md)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Replay, and write each day or, for people, each change of verdict."""
-    from agent.analyse.detect.evidence import shipped_rules
     from agent.analyse.recording_file import read_recording
-    from agent.analyse.replay import replay, report
     from agent.errors import InputError
     from agent.terminal import progress, say, say_compact
 
+    if args.features and not args.json:
+        raise InputError("--features: features are written as JSON only; add --json")
     recording = read_recording(args.file, lambda chunks: progress(chunks, None, "reading"))
-    site = _site(args.site, recording.meters)
-    total = recording.window_count * recording.window_s // 86_400
-    rows = (
-        row for day in progress(replay(recording, site, shipped_rules()), total, "days judged") for row in report(day)
-    )
+    rows = _rows(recording, _site(args.site, recording.meters), with_features=args.features)
     said = False
     for row in rows if args.json else _changes(rows):
         if args.json:
@@ -47,6 +45,20 @@ def run(args: argparse.Namespace) -> int:
     if not said:
         raise InputError(f"{args.file}: no day is complete; at least one whole UTC day is needed")
     return 0
+
+
+def _rows(recording: "Recording", site: "Site", *, with_features: bool) -> Iterator[dict[str, Any]]:
+    from agent.analyse.detect.evidence import shipped_rules
+    from agent.analyse.replay import described, replay, report, report_described
+    from agent.terminal import progress
+
+    days = recording.window_count * recording.window_s // 86_400
+    if with_features:
+        for day, features in progress(described(recording, site, shipped_rules()), days, "days described"):
+            yield from report_described(day, features)
+    else:
+        for day in progress(replay(recording, site, shipped_rules()), days, "days judged"):
+            yield from report(day)
 
 
 def _site(path: Path | None, meters: tuple[str, ...]) -> "Site":

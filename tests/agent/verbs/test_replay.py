@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -73,6 +74,35 @@ def test_json_lines_are_one_per_meter_and_day(story: Path, tmp_path: Path, capsy
     assert last["mining_kwh"] == pytest.approx(24 * last["mining_w"][1] / 1000, rel=1e-3)
     assert last["mining_share"] == pytest.approx(last["mining_kwh"] / last["load_kwh"], abs=1e-3)
     assert last["mining_w"][0] < 8000 < last["mining_w"][2]
+
+
+def test_features_are_added_to_each_line_and_change_nothing_else(
+    story: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every feature of the page has its place in every line, a number or null; the rest is as without."""
+    main(["replay", str(story), "--json"])
+    plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    code = main(["replay", str(story), "--json", "--features"])
+
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    features = [row.pop("features") for row in rows]
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/features.md").read_text(), re.M)
+    assert (code, rows) == (0, plain)
+    assert {tuple(each) for each in features} == {tuple(documented)}
+    assert (features[0]["dwell"], features[0]["notches"]) == (None, None), "one day, and hours, are too little"
+    before, after = features[2 * 30], features[2 * 53]  # the farm began on day 40
+    assert before["baseload_step"] < 0.1 < after["baseload_step"]
+    assert after["lift_floor"] > 0.1
+    assert after["cooling_slope_per_c"] is None
+
+
+def test_features_for_people_are_wrong_input(story: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Forty numbers a line are for programs."""
+    code = main(["replay", str(story), "--features"])
+
+    assert code == 2
+    assert "add --json" in capsys.readouterr().err
 
 
 def test_people_see_the_changes(story: Path, capsys: pytest.CaptureFixture[str]) -> None:
