@@ -79,10 +79,12 @@ def ranked(positive: Group, negative: Group) -> Figure:
         (np.asarray(values, dtype=float), np.searchsorted(names, homes)) for values, homes in (positive, negative)
     ]
 
+    fewest = min(len(set(positive[1])), len(set(negative[1])))
+
     def drawn(weights: NDArray[np.int64]) -> float:
         return auc(*(np.repeat(values, weights[home]) for values, home in groups))
 
-    low, high = _interval(np.array([drawn(weights) for weights in _draws(len(names)).T[: DRAWS // 5]]), len(names))
+    low, high = _interval(np.array([drawn(weights) for weights in _draws(len(names)).T[: DRAWS // 5]]), fewest)
     return Figure(auc(groups[0][0], groups[1][0]), low, high, len(positive[0]))
 
 
