@@ -170,28 +170,28 @@ def quality(values: Mapping[str, Floats], period_s: float, answered: Floats, ref
     """
     covered = coverage(values["active_power_w"])
     frozen = _frozen(values, period_s)
-    if not frozen.any() and (covered >= _MIN_COVERAGE).all():
-        return (Quality.GOOD,) * len(covered)
-    return tuple(map(_letter, covered, frozen, answered, refused))
+    letters = [Quality.GOOD] * len(covered)
+    for row in np.flatnonzero(frozen | ~(covered >= _MIN_COVERAGE)).tolist():
+        letters[row] = _letter(frozen[row], answered[row], refused[row])
+    return tuple(letters)
 
 
 def _frozen(values: Mapping[str, Floats], period_s: float) -> NDArray[np.bool_]:
     """Tell which meters (meters,) repeat themselves for too long; a single quantity may well do so."""
-    has = known(values)
-    flickering = [values[name] for name in _FLICKERING if name in has]
     meters, ticks = values["active_power_w"].shape
-    if len(flickering) < _FEWEST_ALIKE or ticks <= _FEWEST_REPEATS:
+    has = known(values) if ticks > _FEWEST_REPEATS else ()
+    flickering = [values[name] for name in _FLICKERING if name in has]
+    if len(flickering) < _FEWEST_ALIKE:
         return np.zeros(meters, dtype=np.bool_)
     most = max(_FEWEST_REPEATS, min(max(_FROZEN_REPEATS, math.ceil(_FROZEN_S / period_s)), ticks - 1))
     repeats: NDArray[np.bool_] = electrical.longest_repeat(flickering, values["frequency_hz"]) >= most
     return repeats
 
 
-def _letter(covered: float, frozen: bool, answered: float, refused: float) -> Quality:
+def _letter(frozen: bool, answered: float, refused: float) -> Quality:
+    """Say why a window is not good."""
     if frozen:
         return Quality.STUCK
-    if covered >= _MIN_COVERAGE:
-        return Quality.GOOD
     if answered < _MIN_COVERAGE:
         return Quality.TIMEOUT
     return Quality.RANGE if refused >= _MIN_COVERAGE else Quality.FAULTY
@@ -229,12 +229,12 @@ def known(values: Mapping[str, Floats]) -> frozenset[str]:
     return frozenset(name for name, array in values.items() if finite[id(array)])
 
 
-def lettered(window: Window, letter: Quality) -> NDArray[np.bool_]:
-    """Tell which meters (meters,) have this letter; mostly all or none have it, which costs no look at each."""
-    count = window.quality.count(letter)
+def lettered(window: Window, *letters: Quality) -> NDArray[np.bool_]:
+    """Tell which meters (meters,) have one of these letters; mostly all or none do, which costs no look at each."""
+    count = sum(map(window.quality.count, letters))
     if count in (0, len(window.quality)):
         return np.full(len(window.quality), count > 0)
-    return np.array([one is letter for one in window.quality])
+    return np.array([letter in letters for letter in window.quality])
 
 
 def last(readings: Floats) -> Floats:

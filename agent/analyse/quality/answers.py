@@ -17,7 +17,8 @@ IMPOSSIBLE = Check("impossible", Quality.RANGE, 1, 0, "reports a possible active
 STUCK = Check("stuck", Quality.STUCK, 1, 0, "values move again")
 OVERLOAD = Check("overload", Quality.RANGE, 1, 0, "power is within what the feeder can carry again")
 UNUSED = Check("unused", Quality.GOOD, 1, 7 * _DAY_S, "power flows again")  # a weekend or a holiday rests for less
-CHECKS = (SILENT, UNUSABLE, IMPOSSIBLE, STUCK, OVERLOAD, UNUSED)
+_OF_LETTERS = (SILENT, UNUSABLE, IMPOSSIBLE, STUCK)
+CHECKS = (*_OF_LETTERS, OVERLOAD, UNUSED)
 
 _BEYOND = 1.1  # of what the feeder can carry: reliability.md, Q5
 _OFTEN = 0.1  # of the polls: a motor that starts takes several times its power, for seconds
@@ -76,6 +77,9 @@ class Answers:
 
 def _letters(window: Window) -> list[Seen]:
     """Give the window's own letters as cases; one that measuring cut short says nothing."""
+    if window.quality.count(Quality.GOOD) == len(window.quality):
+        well = np.zeros(len(window.quality))
+        return [Seen(check, well, _impossible) for check in _OF_LETTERS]
     told, silent = ~lettered(window, Quality.PARTIAL), lettered(window, Quality.TIMEOUT)
     answered = told & ~silent
     return [

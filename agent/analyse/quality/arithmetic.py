@@ -71,15 +71,15 @@ class Arithmetic:
 
     def _rules(self, view: View) -> list[_Rule]:
         """Give the rules of which both numbers are known of some meter."""
-        values, power_w = view.window.values, view.power_w
-        has_apparent, exceeds = view.has("apparent_power_va"), partial(_exceeds, view.step_w)
-        apparent_va = _used(mean(np.abs(values["apparent_power_va"])))
+        values, power_w, exceeds = view.window.values, view.power_w, partial(_exceeds, view.step_w)
         rules = []
         if view.has(*POWERS):
             text = "the total power is {:,.0f} W, the phases add up to {:,.0f} W"
             apart = partial(_differ, self._sum(np.abs(view.phase_power_w)), view.step_w)
             rules.append(_Rule(text, power_w, self._sum(view.phase_power_w), apart))
+        has_apparent = view.has("apparent_power_va")
         if has_apparent:
+            apparent_va = _used(mean(np.abs(values["apparent_power_va"])))
             text = "the active power is {:,.0f} W, the apparent power {:,.0f} VA"
             rules.append(_Rule(text, power_w, apparent_va, exceeds))
         if has_apparent and view.has("reactive_power_var"):

@@ -73,12 +73,13 @@ class CaseBook:
         better = [self._better(window, seen.check, cases, self._meters[row]) for row in well]
         return [notice for notice in (*worse, *better) if notice is not None]
 
-    def gated(self, check: Check) -> Iterator[int]:
-        """Give the rows of the meters whose windows a raised case of this check keeps from the judgement."""
-        if check.letter is not Quality.GOOD:
-            for meter, case in self.cases.get(check.name, {}).items():
-                if case.raised:
-                    yield self._row[meter]
+    def gated(self, checks: Sequence[Check]) -> Iterator[tuple[int, Quality]]:
+        """Give the rows of the meters whose windows a raised case keeps from the judgement, and the letter for it."""
+        for check in checks:
+            if check.letter is not Quality.GOOD:
+                for meter, case in self.cases.get(check.name, {}).items():
+                    if case.raised:
+                        yield self._row[meter], check.letter
 
     def _break_off(self, cases: dict[str, Case], unknown: Flags) -> None:
         for meter, case in list(cases.items()):

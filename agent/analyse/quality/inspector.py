@@ -129,7 +129,7 @@ class Inspector:
         """Give the final letters: the window's own, else that of an exchange, else the first that a case demands."""
         demands = [(row, Quality.EXCHANGED) for row in np.flatnonzero(exchanged).tolist()]
         demands += [(self._meters.index(meter), Quality.RESET) for meter in reset]
-        demands += [(row, check.letter) for check in CHECKS for row in self._book.gated(check)]
+        demands += self._book.gated(CHECKS)
         if not demands:
             return window
         letters = list(window.quality)

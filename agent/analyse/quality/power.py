@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean
+from agent.analyse.features.robust import Floats
 from agent.analyse.quality.view import Flags
 from agent.analyse.window import lettered
 from agent.records import Quality, Window
@@ -26,14 +26,15 @@ class Power:
 
     def take(self, window: Window, good: Flags) -> None:
         """Learn from a window of all meters, of which some are ``good``."""
-        magnitude = np.where(good[:, None], np.abs(window.values["active_power_w"]), np.nan)
+        power_w = window.values["active_power_w"]
+        known = good[:, None] & np.isfinite(power_w)
+        magnitude = np.where(known, np.abs(power_w), 0.0)
         trusted = self.kept["doubted"] == 0
-        mean_w = np.nan_to_num(mean(magnitude))
+        mean_w = magnitude.sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
         largest_w = np.maximum(np.where(trusted, self.kept["largest_w"], 0.0), mean_w)
         fading = 0.5 ** (window.window_s / _HALF_LIFE_S)
-        highest_w = np.nan_to_num(np.fmax.reduce(magnitude, axis=-1))
-        peak_w = np.maximum(np.where(trusted, fading * self.kept["peak_w"], 0.0), highest_w)
-        units = np.gcd.reduce(np.rint(np.nan_to_num(magnitude) / _UNIT_W).astype(np.int64), axis=-1)
+        peak_w = np.maximum(np.where(trusted, fading * self.kept["peak_w"], 0.0), magnitude.max(axis=-1))
+        units = np.gcd.reduce(np.rint(magnitude / _UNIT_W).astype(np.int64), axis=-1)
         self.kept["units"] = np.gcd(units, self.kept["units"].astype(np.int64)).astype(float)
         self.kept["known_s"] = self.kept["known_s"] + np.where(good, window.window_s, 0)
         self.kept["largest_w"] = largest_w
@@ -48,4 +49,4 @@ class Power:
 
     def doubt(self, window: Window) -> None:
         """Take the final letters of the window."""
-        self.kept["doubted"] = np.logical_or.reduce([lettered(window, letter) for letter in _DOUBTFUL]).astype(float)
+        self.kept["doubted"] = lettered(window, *_DOUBTFUL).astype(float)
