@@ -36,12 +36,11 @@ class SiteLedger:
         self._total = energy if self._total is None else self._total.joined(energy)
         return site_report.report(self._name, energy, self._factors)
 
-    def total(self) -> dict[str, Any] | None:
-        """Give the whole period as a JSON object; None before the first day."""
-        if self._total is None:
-            return None
-        unseen = {meter: None if np.isnan(watts) else round(watts) for meter, watts in self._unseen().items()}
-        return site_report.report(self._name, self._total, self._factors) | {"unseen_w": unseen}
+    def total(self) -> Iterator[dict[str, Any]]:
+        """Give the whole period as a JSON object; nothing before the first day."""
+        if self._total is not None:
+            unseen = {meter: None if np.isnan(watts) else round(watts) for meter, watts in self._unseen().items()}
+            yield site_report.report(self._name, self._total, self._factors) | {"unseen_w": unseen}
 
     def lines(self) -> Iterator[str]:
         """Give the whole period for people."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agent.analyse.recording import Recording
     from agent.analyse.site import Site
+    from agent.analyse.site_ledger import SiteLedger
 
 HELP = "judge recorded load (CSV) as the daemon would have"
 
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument("--site", type=Path, help="facts of the site: kind, meter tree, declared loads (site.toml)")
     parser.add_argument("--json", action="store_true", help="write one JSON object a line, one per meter and day")
+    parser.add_argument("--totals", action="store_true", help="add the site's days (with --json) and its whole period")
     parser.add_argument("--features", action="store_true", help="with --json: add every feature (docs/features.md)")
 
 
@@ -34,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.features and not args.json:
         raise InputError("--features: features are written as JSON only; add --json")
     recording = read_recording(args.file, lambda chunks: progress(chunks, None, "reading"))
-    rows = _rows(recording, _site(args.site, recording.meters), with_features=args.features)
+    site = _site(args.site, recording.meters)
+    ledger = _ledger(args.site, site) if args.totals else None
+    rows = _rows(recording, site, ledger, with_features=args.features)
     said = False
     for row in rows if args.json else _changes(rows):
         if args.json:
@@ -44,10 +48,16 @@ def run(args: argparse.Namespace) -> int:
         said = True
     if not said:
         raise InputError(f"{args.file}: no day is complete; at least one whole UTC day is needed")
+    if ledger is not None and not args.json:
+        for line in ledger.lines():
+            say(line)
     return 0
 
 
-def _rows(recording: "Recording", site: "Site", *, with_features: bool) -> Iterator[dict[str, Any]]:
+def _rows(
+    recording: "Recording", site: "Site", ledger: "SiteLedger | None", *, with_features: bool
+) -> Iterator[dict[str, Any]]:
+    """Give the objects of each day: its meters', and, where its account is kept, the site's; its total at the end."""
     from agent.analyse.detect.evidence import shipped_rules
     from agent.analyse.replay import described, replay, report, report_described
     from agent.terminal import progress
@@ -56,9 +66,25 @@ def _rows(recording: "Recording", site: "Site", *, with_features: bool) -> Itera
     if with_features:
         for day, features in progress(described(recording, site, shipped_rules()), days, "days described"):
             yield from report_described(day, features)
+            yield from [ledger.take(day)] if ledger is not None else []
     else:
         for day in progress(replay(recording, site, shipped_rules()), days, "days judged"):
             yield from report(day)
+            yield from [ledger.take(day)] if ledger is not None else []
+    if ledger is not None:
+        yield from ledger.total()
+
+
+def _ledger(path: Path | None, site: "Site") -> "SiteLedger":
+    from agent.analyse.detect.evidence import shipped_rules
+    from agent.analyse.site_ledger import SiteLedger
+    from agent.config import load_site
+    from agent.emission_factors import factors
+
+    if path is None:
+        return SiteLedger(None, site, factors(None, ()), shipped_rules())
+    config, _ = load_site(path)
+    return SiteLedger(config.name, site, factors(config.grid, config.emission_factor), shipped_rules())
 
 
 def _site(path: Path | None, meters: tuple[str, ...]) -> "Site":
@@ -84,7 +110,7 @@ def _changes(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Keep the first row of each meter and those where its verdict changes."""
     last: dict[str, str] = {}
     for row in rows:
-        if last.get(row["meter"]) != row["verdict"]:
+        if "meter" in row and last.get(row["meter"]) != row["verdict"]:
             last[row["meter"]] = row["verdict"]
             yield row
 
