@@ -64,16 +64,21 @@ def _share(true: Truth) -> float:
 
 
 def _agrees(found: Json, true: Truth) -> bool:
-    """Hold who, since when, how much and what share against the truth."""
-    if true.since_s is None or found["verdict"] != "mining":
-        return true.since_s is None and found["verdict"] != "mining"
+    """Hold who, since when, how much and what share against the truth; of a farm that is gone, how much it took."""
+    if (found["verdict"] == "mining") != (true.mining_w > 0):
+        return False
+    if true.since_s is None or not true.mining_w:
+        return _energy(found, true)
     near = found["since_s"] is not None and abs(found["since_s"] - true.since_s) <= _NEAR_S
     return near and _as_much(found, true)
 
 
 def _as_much(found: Json, true: Truth) -> bool:
-    energy = bool(abs(found["mining_kwh"] - true.mining_kwh) <= _NEAR_ENERGY * true.mining_kwh)
-    return energy and bool(abs(found["share"] - _share(true)) <= _NEAR_SHARE)
+    return _energy(found, true) and bool(abs(found["share"] - _share(true)) <= _NEAR_SHARE)
+
+
+def _energy(found: Json, true: Truth) -> bool:
+    return bool(abs(found["mining_kwh"] - true.mining_kwh) <= _NEAR_ENERGY * true.mining_kwh)
 
 
 def _site(mining_w: float, meters: list[Json], true: Truth) -> Json:

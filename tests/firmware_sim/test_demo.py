@@ -89,6 +89,7 @@ def test_the_truth_agrees_with_itself(campus: Scenario, fleet: Json) -> None:
         ("office", {"mining_w": [0, 30_000, 0]}),
         ("office", {"mining_kwh": 1_000.0}),
         ("data-hall", {"verdict": "mining"}),
+        ("data-hall", {"mining_kwh": 5.0}),
     ],
 )
 def test_each_kind_of_mistake_is_told(campus: Scenario, fleet: Json, name: str, change: Json) -> None:
@@ -96,6 +97,21 @@ def test_each_kind_of_mistake_is_told(campus: Scenario, fleet: Json, name: str, 
     meter(fleet, name).update(change)
 
     assert name in disagreeing(campus, fleet)
+
+
+@pytest.mark.parametrize(("mining_kwh", "agrees"), [(1.0, True), (0.5, False)])
+def test_a_farm_that_is_gone_agrees_by_what_it_took(mining_kwh: float, agrees: bool) -> None:
+    """Nobody mines any more, and what was mined is still told."""
+    scenario = read_scenario(find("detection"), 0.0)
+    _, meters = truth(Plant(scenario), UNTIL_S + 42 * 86400)
+    took_kwh = meters["workshop"].mining_kwh
+    row = {"meter": "workshop", "name": "W", "role": "load", "parent": "main", "verdict": "normal", "since_s": None}
+    row |= {"mining_w": [0, 0, 0], "mining_kwh": mining_kwh * took_kwh, "curve": [9_000.0] * 60}
+
+    rows = compare(scenario, {"sites": [{"meters": [row], "mining_w": [0, 0, 0]}]}, UNTIL_S + 42 * 86400)
+
+    assert took_kwh > 4_000
+    assert {row["meter"]: row["agrees"] for row in rows}["workshop"] is agrees
 
 
 def test_a_site_that_is_counted_wrong_is_told(campus: Scenario, fleet: Json) -> None:

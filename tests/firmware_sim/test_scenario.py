@@ -130,11 +130,11 @@ def test_garbage_is_a_complaint_and_no_crash(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_file_names_the_scenarios_that_ship(tmp_path: Path) -> None:
     """A wrong path gives the names that would work."""
-    with pytest.raises(SimError, match=r"no such file; .* demo, office, recording"):
+    with pytest.raises(SimError, match=r"no such file; .* demo, detection, office, recording"):
         read_scenario(tmp_path / "none.toml", 0.0)
 
 
-@pytest.mark.parametrize("name", ["demo", "office"])
+@pytest.mark.parametrize("name", ["demo", "detection", "office"])
 def test_shipped_scenarios_are_right(name: str) -> None:
     """What ships can be read by its bare name."""
     assert read_scenario(find(name), 0.0).meters
