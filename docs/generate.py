@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def features() -> str:
         "No feature tells a farm by itself: what the judgement uses of them, and what that finds, is in",
         "[detection](detection.md).",
     ]
-    for title, table in [*of_days.TABLES.items(), *of_ticks.TABLES.items()]:
+    tables: list[tuple[str, Mapping[str, Feature[Any]]]] = [*of_days.TABLES.items(), *of_ticks.TABLES.items()]
+    for title, table in tables:
         rows = [_feature_row(name, feature) for name, feature in table.items()]
         lines += [
             "",

@@ -1,7 +1,7 @@
 """What the features of a gateway's meters are computed from, and what several of them share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,21 @@ class Days:
     power_factor: Floats | None = None  # (meters, days)
     noise_floor: Floats | None = None  # (meters, days)
     dear: NDArray[np.bool_] | None = None  # (days, 24): hours of peak price
+
+    def meters(self, rows: slice) -> "Days":
+        """Give the same of some of the meters."""
+
+        def some(values: Floats | None) -> Floats | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            hourly_w=self.hourly_w[rows],
+            reactive_var=some(self.reactive_var),
+            temperature_c=some(self.temperature_c),
+            power_factor=some(self.power_factor),
+            noise_floor=some(self.noise_floor),
+        )
 
     @cached_property
     def load_w(self) -> Floats:

@@ -126,18 +126,28 @@ def weeks(series: Floats) -> Floats:
     return full.reshape(len(series), -1, HOURS_OF_WEEK)
 
 
-def between_hours_of_week(first: Floats, second: Floats, known: Floats) -> Floats:
+def hour_sums(values: Floats) -> Floats:
+    """Sum hours (meters, n), 0 where unknown, by the hour of the week; (meters, 168).
+
+    >>> hour_sums(np.ones((1, 400)))[0, [0, 63, 64]].tolist()
+    [3.0, 3.0, 2.0]
+    """
+    total: Floats = weeks(values).sum(axis=1)
+    return total
+
+
+def between_hours(first: Floats, second: Floats, known: Floats) -> Floats:
     """Sum of the products of two loads' means of each hour of the week, each as often as it is known; (meters,).
 
-    Σₛ (Σ first)(Σ second) / nₛ. ``first`` and ``second`` (meters, n) hold 0 where ``known`` (0 or 1) does.
-    Taken from the sum of the products, it leaves what the hour of the week does not explain.
+    Σₛ (Σ first)(Σ second) / nₛ from the three :func:`hour_sums`. Taken from the sum of the products, it
+    leaves what the hour of the week does not explain.
 
     >>> load = np.tile(np.arange(168.0), 2)[None]
-    >>> between_hours_of_week(load, load, np.ones((1, 336))).item() == (load**2).sum().item()
+    >>> sums = hour_sums(load)
+    >>> between_hours(sums, sums, hour_sums(np.ones((1, 336)))).item() == (load**2).sum().item()
     True
     """
-    sums = [weeks(values).sum(axis=1) for values in (first, second)]
-    return product_sum(sums[0], sums[1] / np.maximum(weeks(known).sum(axis=1), 1.0))
+    return product_sum(first, second / np.maximum(known, 1.0))
 
 
 def time_of_week_r2(series: Floats) -> Floats:
@@ -151,7 +161,8 @@ def time_of_week_r2(series: Floats) -> Floats:
     1.0
     """
     off = centred(series)
-    explained = between_hours_of_week(off, off, np.isfinite(series).astype(np.float64))
+    sums = hour_sums(off)
+    explained = between_hours(sums, sums, hour_sums(np.isfinite(series).astype(np.float64)))
     r2 = np.clip(ratio(explained, product_sum(off, off)), 0.0, 1.0)
     return r2 if series.shape[-1] >= 2 * HOURS_OF_WEEK else np.full(len(series), np.nan)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.rhythm import between_hours_of_week
+from agent.analyse.features.rhythm import between_hours, hour_sums
 from agent.analyse.features.robust import Floats, centred, mean, product_sum, ratio
 
 _BALANCE_C = 18.3  # 65 °F: the base of degree days of ASHRAE and NOAA, for cooling and heating
@@ -44,31 +44,31 @@ def weather_fit(hourly_w: Floats, temperature_c: Floats) -> WeatherFit:
     (0.019, 0.0, 1.0)
     """
     known = np.isfinite(hourly_w) & np.isfinite(temperature_c)
-    beyond = _Beyond(known.astype(np.float64))
-    load = centred(np.where(known, hourly_w, np.nan))
+    seen = hour_sums(known.astype(np.float64))
     degrees = np.where(known, temperature_c - _BALANCE_C, 0.0)
-    cooling, heating = np.maximum(degrees, 0.0), np.maximum(-degrees, 0.0)
+    load = _Column(centred(np.where(known, hourly_w, np.nan)), seen)
+    cooling, heating = _Column(np.maximum(degrees, 0.0), seen), _Column(np.maximum(-degrees, 0.0), seen)
     count = known.sum(axis=-1)
-    spread = beyond(load, load)
-    ways = [(beyond(way, way), beyond(way, load)) for way in (cooling, heating)]
+    ways = [(way.beyond(way), way.beyond(load)) for way in (cooling, heating)]
     has_c, has_h = ((count >= _MIN_PAIRS) & (own > _LEAST_SPREAD_C**2 * count) for own, _ in ways)
-    by_c, by_h, explained = _least_squares(ways, beyond(cooling, heating), (has_c, has_h))
+    by_c, by_h, explained = _least_squares(ways, cooling.beyond(heating), (has_c, has_h))
     level = mean(np.where(known, hourly_w, np.nan))
     return WeatherFit(
         cooling=np.where(has_c, ratio(by_c, level), np.nan),
         heating=np.where(has_h, ratio(by_h, level), np.nan),
-        r2=np.where(has_c | has_h, np.clip(ratio(explained, spread), 0.0, 1.0), np.nan),
+        r2=np.where(has_c | has_h, np.clip(ratio(explained, load.beyond(load)), 0.0, 1.0), np.nan),
     )
 
 
-class _Beyond:
-    """Sums of products of deviations from the mean of their hour of the week; ``known`` is 0 or 1."""
+class _Column:
+    """Hours (meters, n), 0 where unknown, with their sums by the hour of the week; ``seen`` says how often each was."""
 
-    def __init__(self, known: Floats) -> None:
-        self._known = known
+    def __init__(self, values: Floats, seen: Floats) -> None:
+        self.values, self.sums, self._seen = values, hour_sums(values), seen
 
-    def __call__(self, first: Floats, second: Floats) -> Floats:
-        return product_sum(first, second) - between_hours_of_week(first, second, self._known)
+    def beyond(self, other: "_Column") -> Floats:
+        """Sum the products of the deviations of both from the mean of their hour of the week."""
+        return product_sum(self.values, other.values) - between_hours(self.sums, other.sums, self._seen)
 
 
 def _least_squares(
