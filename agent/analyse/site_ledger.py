@@ -63,7 +63,7 @@ class SiteLedger:
         return {
             judged.meter: self._meter(own_w[row], weekend)
             for row, judged in enumerate(self._recent[-1].judgements)
-            if judged.verdict in _CLEAN
+            if judged.verdict in _CLEAN and self._site.meters[row].role == "load"
         }
 
     def _meter(self, own_w: Floats, weekend: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:

@@ -90,7 +90,7 @@ def lines(energy: SiteEnergy, factors: Factors) -> Iterator[str]:
     share = " to ".join(f"{100 * part:.1f}" for part in energy.mining_share[::2])
     yield (
         f"  mining: {middle:,.0f} kWh ({low:,.0f} to {high:,.0f}), {100 * energy.mining_share[1]:.1f} % of it "
-        f"({share}), mean {energy.mining_w[1] / 1000:.1f} kW"
+        f"({share}), {energy.mining_w[1] / 1000:.1f} kW over all of it"
     )
     if energy.since_s is not None and energy.last_evidence_s is not None:
         yield f"  first evidence {_day(energy.since_s)}, last {_day(energy.last_evidence_s - 1)}"
