@@ -8,11 +8,11 @@ import numpy as np
 
 from agent.analyse.features.robust import (
     Floats,
-    deviation,
     mean,
     median,
+    moments,
     quantile,
-    quantile_of_sorted,
+    quantiles,
     ratio,
     shortest_half,
 )
@@ -67,7 +67,8 @@ def coefficient_of_variation(power_w: Floats) -> Floats:
     >>> coefficient_of_variation(np.array([[90.0, 110.0, np.nan]])).item()
     0.1
     """
-    return ratio(deviation(power_w), mean(power_w))
+    middle, deviation = moments(power_w)
+    return ratio(deviation, middle)
 
 
 def base_to_mean(power_w: Floats) -> Floats:
@@ -89,8 +90,8 @@ def base_to_peak(power_w: Floats) -> Floats:
     >>> round(base_to_peak(np.array([[50.0] * 10 + [150.0] * 10])).item(), 3)
     0.333
     """
-    ordered = np.sort(power_w, axis=-1)
-    return ratio(quantile_of_sorted(ordered, 0.025), quantile_of_sorted(ordered, 0.975))
+    low, high = quantiles(power_w, (0.025, 0.975))
+    return ratio(low, high)
 
 
 def changes(power_w: Floats) -> Floats:
