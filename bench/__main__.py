@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import fairness, flat_out, polling, rtu_cycle, start_up, wire_time
+from bench import fairness, features, flat_out, polling, rtu_cycle, start_up, wire_time
 from bench.peers.programs import FLATWATT
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
@@ -35,6 +35,7 @@ def _measured(installed: Path, seconds: float) -> Iterator[str]:
     yield polling.deadlines(polling.measure(FLATWATT, installed, _DEADLINE_METERS, seconds))
     yield flat_out.section(flat_out.speeds(installed, 5.0))
     yield rtu_cycle.section()
+    yield features.section(installed)
     starts = start_up.start_up_s(5, 10)
     yield (
         "## Start-up\n\n"
