@@ -11,7 +11,7 @@ from firmware_sim.fields import choice, integer, number
 from firmware_sim.loads.base import Load, Moments, PlainLoad, between, wander
 from firmware_sim.loads.cycles import cycling
 from firmware_sim.loads.rectifiers import rectified
-from firmware_sim.weather import hour_of_day, is_workday
+from firmware_sim.weather import DAY_S, hour_of_day, is_workday
 
 _HOURS = (0.0, 5.5, 7.0, 9.0, 11.5, 12.5, 13.5, 16.5, 18.5, 21.0, 24.0)
 _OCCUPIED = (0.0, 0.0, 0.35, 1.0, 1.0, 0.86, 1.0, 0.92, 0.4, 0.05, 0.0)
@@ -37,7 +37,7 @@ class Office(PlainLoad):
     def shape_w(self, at: Moments, chance: Chance) -> Floats:
         """Give the power in W: a base and a busy part that vary on their own, and heating or cooling on top."""
         occupied = np.interp(hour_of_day(at.time_s), _HOURS, _OCCUPIED) * is_workday(at.time_s)
-        busy_today = 1 + 0.05 * chance.slots("day", at.time_s, 86400, "standard_normal")
+        busy_today = 1 + 0.05 * chance.slots("day", at.time_s, DAY_S, "standard_normal")
         busy = occupied / _OCCUPIED_MEAN * (1 - self.base_share) * busy_today
         discomfort = np.abs(at.temperature_c - 17) / 10
         climate = 0.08 * discomfort * (0.4 + 0.6 * occupied)
@@ -47,6 +47,7 @@ class Office(PlainLoad):
 
 _DUSK = (0.02, 0.12)  # of the clear noon of midsummer: where the first and the last block are switched
 _ARRIVAL_H, _DEPARTURE_H = (6.5, 8.5), (16.5, 20.0)
+_PUNCTUAL_H = 0.2  # no day begins and ends to the second as the one before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +69,16 @@ class Lighting(PlainLoad):
 
     def shape_w(self, at: Moments, chance: Chance) -> Floats:
         """Give the power in W: blocks that burn; some lamps fail and are replaced over weeks."""
-        return self.power_w * self._burning(at) * wander(chance, at, (0.008, 20 * 86400), (0.001, 1))
+        return self.power_w * self._burning(at, chance) * wander(chance, at, (0.008, 20 * DAY_S), (0.001, 1))
 
-    def _burning(self, at: Moments) -> Floats:
+    def _burning(self, at: Moments, chance: Chance) -> Floats:
         """Give the share of blocks that are on."""
         place = (np.arange(self.blocks) + 0.5) / self.blocks
         if self.burns == "always":
             return np.ones_like(at.time_s)
         if self.burns == "dark":
             return 1 - np.searchsorted(between(place, _DUSK), at.weather.sunlight(at.time_s)) / self.blocks
-        hour = hour_of_day(at.time_s)
+        hour = hour_of_day(at.time_s) + _PUNCTUAL_H * chance.slots("people", at.time_s, DAY_S, "standard_normal")
         come = np.searchsorted(between(place, _ARRIVAL_H), hour)
         gone = np.searchsorted(between(place, _DEPARTURE_H), hour)
         return is_workday(at.time_s) * (come - gone) / self.blocks
