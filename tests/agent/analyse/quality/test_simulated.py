@@ -65,12 +65,17 @@ def story(
 
 @pytest.mark.parametrize(
     ("name", "days", "period_s", "slow_s", "window_s"),
-    [("demo", 8, 450, 3600, 900), ("demo", 2, 60, 60, 900), ("office", 0.5, 10, 60, 900)],
+    [
+        ("demo", 8, 450, 3600, 900),
+        ("demo", 2, 60, 60, 900),
+        ("detection", 3, 300, 300, 900),
+        ("office", 0.5, 10, 60, 900),
+    ],
 )
 def test_the_shipped_scenarios_give_nothing_to_tell(
     name: str, days: float, period_s: float, slow_s: float, window_s: int
 ) -> None:
-    """No event and no letter on honest meters: of a farm, an office, servers, compressors and PV."""
+    """No event and no letter on honest meters: of farms, offices, servers, motors, lifts that brake, and PV."""
     letters, told = story(shipped(name), days, period_s, slow_s, window_s)
 
     assert [notice.text for _, notice in told] == []
