@@ -15,7 +15,7 @@ from agent.analyse.history import DAY_S, History
 from agent.analyse.judge import Judge
 from agent.analyse.meter_day import Memory
 from agent.analyse.site import Site
-from agent.analyse.tree_watch import TreeWatch, WatchState
+from agent.analyse.tree_watch import WatchState
 from agent.analyse.window import window_features
 from agent.records import Judgement, Notice, Window
 
@@ -75,7 +75,6 @@ class Analyst:
         self._history = History(history_file, site.names)
         self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
-        self._watch = TreeWatch(site, rules)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
         self._untold: list[Day] = []
@@ -103,7 +102,7 @@ class Analyst:
         """All that must survive a restart, besides the history file."""
         judge = self._judge
         return msgspec.json.encode(
-            _State(self._judged_day, judge.memory, judge.last, self._alarms.open, self._watch.state)
+            _State(self._judged_day, judge.memory, judge.last, self._alarms.open, judge.watch.state)
         )
 
     def close(self) -> None:
@@ -134,7 +133,6 @@ class Analyst:
         self._history.add(window, features)
         if self._judged_day > yesterday:
             self._judge = Judge(self._site, self._rules)
-            self._watch = TreeWatch(self._site, self._rules)
             for number in range(self._history.first_day, yesterday + 1):
                 self._judge.day(self._history, number)
             self._judged_day = yesterday
@@ -149,8 +147,8 @@ class Analyst:
         judgements = self._judge.day(self._history, number)
         self._judged_day = number
         changes = self._alarms.day(judgements, (number + 1) * DAY_S)
-        notices = self._watch.day(self._history, number)
-        return Day(number, np.array(self._history.hourly_w(number)[:, -1]), judgements, tuple(changes), notices)
+        hourly_w = np.array(self._history.hourly_w(number, 1)[:, -1])
+        return Day(number, hourly_w, judgements, tuple(changes), self._judge.notices)
 
     def _restore(self, state: _State) -> None:
         """Take up the state of meters that are still there; new meters begin anew."""
@@ -158,7 +156,7 @@ class Analyst:
         self._judged_day = state.judged_day
         self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
         self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
-        self._watch.state = state.watch
+        self._judge.watch.state = state.watch
         self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}
 
 

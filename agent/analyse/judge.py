@@ -18,23 +18,27 @@ from agent.analyse.history import History
 from agent.analyse.meter_day import Memory, MeterDay
 from agent.analyse.rules import MIN_KNOWN_HOURS, decide
 from agent.analyse.site import Site
-from agent.records import Evidence, Judgement, Quality, Verdict
+from agent.analyse.tree_watch import TreeWatch
+from agent.records import Evidence, Judgement, Notice, Quality, Verdict
 
 _REMEMBERED_DAYS = 7  # more than any rule looks back
 
 
 class Judge:
-    """The judge of one gateway; ``memory`` and ``last`` are its whole state."""
+    """The judge of one gateway; ``memory``, ``last`` and the watch's state are its whole state."""
 
     def __init__(self, site: Site, rules: Rules) -> None:
         self._site = site
         self._rules = rules
         self._parents = site.parents()
+        self.watch = TreeWatch(site, rules)
+        self.notices: tuple[Notice, ...] = ()  # of the last day
         self.memory: dict[str, Memory] = {name: Memory() for name in site.names}
         self.last: dict[str, tuple[Judgement, float]] = {}  # with the day's mean load, W; 0 on an outage
 
     def day(self, history: History, day: int) -> tuple[Judgement, ...]:
         """Judge the day with this number (since 1970-01-01), which is over."""
+        self.notices = self.watch.day(history, day)
         meters = self._evidence(history, day)
         for meter in meters:
             if meter.known_hours >= MIN_KNOWN_HOURS:  # a day that was not measured neither confirms nor refutes
@@ -100,6 +104,7 @@ class Judge:
                 before_w=float(step.before_w[row]),
                 spread_w=float(step.spread_w[row]),
                 onset_exchanged=bool(exchanged[row, max(0, int(step.onset[row]) - 1) : int(step.onset[row]) + 2].any()),
+                moved_w=self.watch.moved_w(facts.id, first_day + int(step.onset[row])),
                 earlier_w=float(step.earlier_w[row]),
                 dedicated_odds=float(np.nan_to_num(dedicated_odds[row], nan=-np.inf)),
                 explain_hidden=partial(reasons, row, found, hidden_parts, hidden.TEXTS),

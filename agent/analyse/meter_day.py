@@ -57,6 +57,7 @@ class MeterDay:
     before_w: float
     spread_w: float
     onset_exchanged: bool  # about then, this meter or one below it became another, or its settings did
+    moved_w: float  # that a sub-meter lost then, and this meter's own load gained
     earlier_w: float  # the highest week of the baseload in the hundred days that ended a week before the onset
     dedicated_odds: float
     explain_hidden: Callable[[], tuple[Evidence, ...]]

@@ -13,11 +13,11 @@ from agent.analyse.detect import estimate, hidden
 from agent.analyse.detect.evidence import probability
 from agent.analyse.features.robust import mean, median
 from agent.analyse.meter_day import Case, MeterDay
+from agent.analyse.tree_rules import contradicted, explained_below, moved_load
 from agent.records import Evidence, Judgement, Verdict
 
 MIN_HISTORY_DAYS = hidden.MIN_BEFORE_DAYS + hidden.MIN_AFTER_DAYS
 MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than the day's
-_MIN_REMAINDER = 0.05  # of a parent's load: two class 1 meters differ by up to 2 %, three by more
 _MIN_EXPORT = 0.02  # of the highest hour: below, a meter's zero is not better than that
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
 _REFINED_DAYS = 28  # of a case; later the search leaves its onset behind and would drag it along
@@ -66,15 +66,6 @@ def stuck(meter: MeterDay) -> Judgement | None:
         return None
     text = f"{100 * share:.0f} % of the hourly means repeat the one before exactly: check the meter or its gateway"
     return meter.judgement(Verdict.FAULT, (Evidence("stuck_register", share, 0.0, text),), score=0.0)
-
-
-def explained_below(meter: MeterDay) -> Judgement | None:
-    """A parent whose sub-meters see nearly all of its load is judged at those meters."""
-    if not meter.is_parent or abs(meter.load_w) >= _MIN_REMAINDER * abs(meter.total_w):
-        return None
-    share = meter.load_w / meter.total_w if meter.total_w else 0.0
-    text = "its sub-meters see nearly all of the load; they are judged instead"
-    return meter.judgement(Verdict.NORMAL, (Evidence("remainder", share, 0.0, text),), score=0.0)
 
 
 def open_case(meter: MeterDay) -> Judgement | None:
@@ -172,10 +163,12 @@ RULES: tuple[Rule, ...] = (
     stuck,
     declared,
     explained_below,
+    contradicted,
     exporting,
     open_case,
     dedicated_farm,
     exchanged_meter,
+    moved_load,
     new_hidden_load,
     suspect,
     flat,
