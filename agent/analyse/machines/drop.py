@@ -7,14 +7,17 @@ machine is, whatever the load: such ratios can be added up over a week without a
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
 from agent.analyse.machines.edges import Edge
 from agent.analyse.machines.returns import MINUTES
 
-_BACK_MIN = (4.0, 6.0, 8.5, 11.0, 14.0, 17.0)  # after the drop, when a machine may be at full power again
+_BACK_MIN = (5.0, 7.0, 9.0, 11.5, 14.0, 17.0)  # after the drop, when a machine may be at full power again
 _STILL = 0.3  # of that time it is down, boots and tests its fans, then its frequency rises
 _RETURNS = np.clip((MINUTES / np.array(_BACK_MIN)[:, None] - _STILL) / (1 - _STILL), 0, 1)  # (6, 11), of the drop
+_JUMPS = (MINUTES[MINUTES > 0, None] <= MINUTES) * 1.0  # (8, 11): back in one step, between two looks
+_MISSED = 0.1  # of the steps back, at most, that were not seen as such, as they came close to another
 _TAILS = 4.0  # degrees of freedom of Student's t: a change of ten times the usual is rare, not impossible
 _UNLIKE = 0.12  # of a drop: a warm restart settles some percent off, and another machine may be under way
 _MOST = 4.0  # log-odds that one drop can give: a coincidence of one in fifty must not decide a verdict
@@ -46,23 +49,21 @@ def log_ratio(edge: Edge, change_w: Floats, usual: Floats) -> float:
     >>> log_ratio(drop, back, usual), log_ratio(drop, 0 * back, usual)
     (4.0, -4.0)
     """
-    before = np.where(MINUTES < 0, 1.0, 0.0)
-    noise = edge.noise_w**2 * (np.outer(before, before) + 0.5) + _FINEST_W**2 * np.eye(len(MINUTES))
-    other = usual + noise
-    ratios = np.zeros(len(_RETURNS))
-    for n, shape in enumerate(_RETURNS):
-        rise_w = -edge.step_w * shape
-        machine = other + _UNLIKE**2 * np.outer(rise_w, rise_w)
-        ratios[n] = _log_density(change_w - rise_w, machine)
-    slow = float(np.log(np.mean(np.exp(np.clip(ratios - _log_density(change_w, other), -50.0, 50.0)))))
+    before, after = (MINUTES < 0) * 1.0, (MINUTES > 0) * 1.0
+    error = edge.noise_w**2 * (np.outer(before, before) + 0.5) + _FINEST_W**2 * np.eye(len(MINUTES))
+    precision = np.linalg.inv(usual + error + (_UNLIKE * edge.step_w) ** 2 * np.outer(after, after))
+    machine = _density(change_w + edge.step_w * _RETURNS, precision).mean()
+    jump = _density(change_w + edge.step_w * _JUMPS, precision).mean()
+    stays = _density(change_w[None], precision)[0]
+    slow = np.log(machine / ((1 - _MISSED) * stays + _MISSED * jump))
     return float(np.clip(slow, -_MOST, _MOST)) + _factor_ratio(edge.tan_phi, edge.tan_error)
 
 
-def _log_density(deviation: Floats, covariance: Floats) -> float:
-    """Give the logarithm of Student's density but for its constant, which cancels."""
-    distance = deviation @ np.linalg.solve(covariance, deviation)
-    size = np.linalg.slogdet(covariance)[1]
-    return float(-0.5 * size - (_TAILS + len(deviation)) / 2 * np.log1p(distance / _TAILS))
+def _density(deviations: Floats, precision: NDArray[np.floating]) -> Floats:
+    """Give Student's density of each row but for its constant, which cancels."""
+    distance = ((deviations @ precision) * deviations).sum(axis=-1)
+    density: Floats = (1 + distance / _TAILS) ** (-(_TAILS + deviations.shape[-1]) / 2)
+    return density
 
 
 def _factor_ratio(tan_phi: float, error: float) -> float:

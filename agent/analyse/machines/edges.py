@@ -55,9 +55,16 @@ def steps(power: Floats) -> Steps:
     return Steps(near, (3 * near - far) / 2, noise(near))
 
 
-def noise(differences: Floats) -> Floats:
+def differences(values: Floats) -> Floats:
+    """Give the minute's mean after each boundary of :func:`steps` over that before."""
+    level = running_mean(values, HALF)
+    difference: Floats = level[:, REACH : level.shape[1] - HALF] - level[:, HALF : level.shape[1] - REACH]
+    return difference
+
+
+def noise(steps_w: Floats) -> Floats:
     """Give the standard deviation of differences, (meters,), as if most of them were of noise alone."""
-    spread: Floats = np.maximum(_MAD * np.nan_to_num(median(np.abs(differences))), _NOISE_FLOOR_W)
+    spread: Floats = np.maximum(_MAD * np.nan_to_num(median(np.abs(steps_w))), _NOISE_FLOOR_W)
     return spread
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
-from agent.analyse.machines.bins import BIN_S, binned
-from agent.analyse.machines.edges import HALF, REACH, Edge, Steps, noise, steps, sudden
+from agent.analyse.machines.bins import BIN_S, binned, despiked
+from agent.analyse.machines.edges import HALF, REACH, Edge, differences, noise, steps, sudden
 from agent.analyse.machines.returns import AFTER, BEFORE, levels, steps_between
 from agent.records import Quality, Window
 
@@ -58,28 +58,29 @@ class Track:
         low = self.seen - _LAG - self.first
         if self._active.shape[-1] - low <= 2 * _LAG:
             return
-        active, reactive = steps(self._active[:, low:]), steps(self._reactive[:, low:])
-        coupling = self._couple(active, reactive)[:, None]
-        self._own = self._active - coupling * self._reactive
-        own_w = active.active_w - coupling * reactive.active_w
-        found = Steps(own_w, active.jump_w - coupling * reactive.jump_w, noise(own_w))
+        coupling = self._couple(low)
+        self._own = despiked(self._active - coupling[:, None] * self._reactive)
+        found = steps(self._own[:, low:])
+        var = differences(self._reactive[:, low:])
+        var_noise = noise(var)
         until = self.end - _LAG
         for row, boundary in sudden(found):
             at = self.first + low + REACH + int(boundary)
             if self.seen <= at < until:
-                watts, var = float(own_w[row, boundary]), float(reactive.active_w[row, boundary])
-                tan_phi = var / (watts + float(coupling[row, 0]) * var)
-                tan_error = float(reactive.noise_w[row]) / abs(watts) if self._has_reactive[row] else np.nan
+                watts, vars_ = float(found.active_w[row, boundary]), float(var[row, boundary])
+                tan_phi = vars_ / (watts + float(coupling[row]) * vars_)
+                tan_error = float(var_noise[row]) / abs(watts) if self._has_reactive[row] else np.nan
                 self.edges[row].append(Edge(at, watts, float(found.noise_w[row]), tan_phi, tan_error))
         self.seen = until
         for row, edges in enumerate(self.edges):
             if edges and (edges[0].bin < self.first or len(edges) > _MOST_EDGES):
                 self.edges[row] = [edge for edge in edges if edge.bin >= self.first][-_MOST_EDGES:]
 
-    def _couple(self, active: Steps, reactive: Steps) -> Floats:
+    def _couple(self, low: int) -> Floats:
         """Give the active power that goes with each var, (meters,)."""
-        real, imaginary = np.nan_to_num(active.active_w), np.nan_to_num(reactive.active_w)
-        products = np.array([(real * imaginary).sum(axis=-1), (imaginary**2).sum(axis=-1)])
+        tracks = (despiked(track[:, low:]) for track in (self._active, self._reactive))
+        active, reactive = (np.nan_to_num(track[:, HALF:] - track[:, :-HALF]) for track in tracks)
+        products = np.array([(active * reactive).sum(axis=-1), (reactive**2).sum(axis=-1)])
         self._products += products - _FORGETS * self._products
         coupling: Floats = self._products[0] / np.maximum(self._products[1], 1.0)
         return coupling
