@@ -76,9 +76,10 @@ def test_the_next_stretch_is_another_one() -> None:
 
 
 def test_the_daemons_code_finds_a_plain_farm_in_a_stretch() -> None:
-    """A step by the whole of a calm building's load is told within four weeks, and nothing of its sibling."""
+    """A step by the whole of a quiet office's load is told within four weeks, and nothing of its sibling."""
     rng = np.random.default_rng(6)
-    quiet_w = 50e3 * (1 + 0.1 * np.sin(np.arange(24) / 4) + 0.01 * rng.standard_normal((65, 24)))
+    busy = np.where(np.arange(65) % 7 < 5, 0.8, 0.2)[:, None] * np.sin(np.pi * np.arange(24) / 24)
+    quiet_w = 50e3 * (0.6 + busy + 0.01 * rng.standard_normal((65, 24)))
     farm_w = np.zeros((65, 24))
     farm_w[38:] = 50e3 * farm(rng, CLEAN, np.zeros(27, dtype=bool))
     clean = Virtual("calm", "Office", quiet_w, np.zeros(65), None, -1)
