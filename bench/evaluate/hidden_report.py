@@ -13,7 +13,7 @@ from bench.evaluate.hidden import Baseline
 from bench.evaluate.table import table
 from bench.evaluate.trial import Outcome
 
-LONG_DAYS = 180  # of history: what was there half a year ago is known
+LONG_DAYS = 365  # of history: the same season a year ago is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def clean_table(results: HiddenResults, what: str, group_of: Callable[[Outcome],
 def history_table(results: HiddenResults) -> str:
     """How much a long history helps."""
     rows = []
-    for name, is_long in (("under half a year", False), ("half a year and more", True)):
+    for name, is_long in (("under a year", False), ("a year and more", True)):
         farms = [each for case in PLAIN for each in results.farms(case.name) if (each.onset >= LONG_DAYS) == is_long]
         cells = [name]
         for case in PLAIN[1:]:
