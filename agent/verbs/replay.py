@@ -6,11 +6,13 @@ of the vocabulary; one constant step from 1 s to 1 h; an empty cell is a gap.
 """
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.analyse.course import Course
     from agent.analyse.recording import Recording
     from agent.analyse.site import Site
     from agent.analyse.site_ledger import SiteLedger
@@ -25,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write one JSON object a line, one per meter and day")
     parser.add_argument("--totals", action="store_true", help="add the site's days (with --json) and its whole period")
     parser.add_argument("--features", action="store_true", help="with --json: add every feature (docs/features.md)")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw a picture of each meter into this folder")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     from agent.errors import InputError
     from agent.terminal import progress, say, say_compact
 
-    if args.features and not args.json:
-        raise InputError("--features: features are written as JSON only; add --json")
+    _check(args)
     recording = read_recording(args.file, lambda chunks: progress(chunks, None, "reading"))
     site = _site(args.site, recording.meters)
     ledger = _ledger(args.site, site) if args.totals else None
-    rows = _rows(recording, site, ledger, with_features=args.features)
+    course = _course(recording) if args.plot is not None else None
+    rows = _rows(recording, site, ledger, course, with_features=args.features)
     said = False
     for row in rows if args.json else _changes(rows):
         if args.json:
@@ -48,31 +51,77 @@ def run(args: argparse.Namespace) -> int:
         said = True
     if not said:
         raise InputError(f"{args.file}: no day is complete; at least one whole UTC day is needed")
-    if ledger is not None and not args.json:
-        for line in ledger.lines():
+    lines = ledger.lines() if ledger is not None else []
+    drawn = _drawn(course, recording.meters, args.plot) if course is not None else []
+    for line in (*lines, *drawn):
+        if not args.json:
             say(line)
     return 0
 
 
+def _check(args: argparse.Namespace) -> None:
+    """See that what is asked for can be given, before hours of data are read."""
+    from importlib.util import find_spec
+
+    from agent.errors import InputError
+
+    if args.features and not args.json:
+        raise InputError("--features: features are written as JSON only; add --json")
+    if args.plot is None:
+        return
+    if not find_spec("matplotlib"):
+        raise InputError('--plot: matplotlib is not installed, which draws the pictures; pip install "flatwatt[plot]"')
+    try:
+        args.plot.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--plot: {args.plot}: cannot be a folder ({error.strerror}); name another") from None
+
+
 def _rows(
-    recording: "Recording", site: "Site", ledger: "SiteLedger | None", *, with_features: bool
+    recording: "Recording", site: "Site", ledger: "SiteLedger | None", course: "Course | None", *, with_features: bool
 ) -> Iterator[dict[str, Any]]:
     """Give the objects of each day: its meters', and, where its account is kept, the site's; its total at the end."""
     from agent.analyse.detect.evidence import shipped_rules
     from agent.analyse.replay import described, replay, report, report_described
     from agent.terminal import progress
 
-    days = recording.window_count * recording.window_s // 86_400
-    if with_features:
-        for day, features in progress(described(recording, site, shipped_rules()), days, "days described"):
-            yield from report_described(day, features)
-            yield from [ledger.take(day)] if ledger is not None else []
-    else:
-        for day in progress(replay(recording, site, shipped_rules()), days, "days judged"):
-            yield from report(day)
-            yield from [ledger.take(day)] if ledger is not None else []
+    judged = (
+        described(recording, site, shipped_rules())
+        if with_features
+        else ((day, None) for day in replay(recording, site, shipped_rules()))
+    )
+    for day, features in progress(judged, recording.window_count * recording.window_s // 86_400, "days judged"):
+        yield from report(day) if features is None else report_described(day, features)
+        yield from [ledger.take(day)] if ledger is not None else []
+        if course is not None:
+            course.take(day)
     if ledger is not None:
         yield from ledger.total()
+
+
+def _course(recording: "Recording") -> "Course":
+    from agent.analyse.course import Course
+
+    end_s = recording.start_s + recording.window_count * recording.window_s
+    return Course(recording.meters, recording.start_s, end_s)
+
+
+def _drawn(course: "Course", meters: tuple[str, ...], folder: Path) -> Iterator[str]:
+    """Draw one meter after the other and name the pictures, with a number where two names are the same for a file."""
+    from agent.analyse.picture import draw
+    from agent.errors import FlatwattError
+    from agent.terminal import progress
+
+    taken: set[str] = set()
+    for meter in progress(meters, len(meters), "pictures drawn"):
+        name = re.sub(r"[^\w.-]+", "_", meter)
+        name = f"{name}-{len(taken)}" if name in taken else name
+        taken.add(name)
+        try:
+            draw(course.of(meter), folder / f"{name}.png")
+        except OSError as error:
+            raise FlatwattError(f"--plot: {folder}: cannot be written into ({error.strerror}); name another") from None
+        yield f"drawn: {folder / name}.png"
 
 
 def _ledger(path: Path | None, site: "Site") -> "SiteLedger":

@@ -105,6 +105,41 @@ def test_features_for_people_are_wrong_input(story: Path, capsys: pytest.Capture
     assert "add --json" in capsys.readouterr().err
 
 
+def test_a_picture_of_each_meter_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With names that a file may bear, one after the other; programs read of judgements only."""
+    loads = {"hall/1": office(23) + farm(23, 8000.0, 10), "hall:1": np.full(23 * 24, np.nan)}
+    path = write(tmp_path / "halls.csv", loads, datetime(2026, 1, 5, tzinfo=UTC))
+
+    code = main(["replay", str(path), "--json", "--plot", str(tmp_path / "new/pictures")])
+
+    pictures = sorted((tmp_path / "new/pictures").iterdir())
+    assert code == 0
+    assert [picture.name for picture in pictures] == ["hall_1-1.png", "hall_1.png"]
+    assert all(picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000 for picture in pictures)
+    assert {json.loads(line)["meter"] for line in capsys.readouterr().out.splitlines()} == set(loads)
+
+
+def test_without_matplotlib_the_next_step_is_said(
+    story: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is read."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    code = main(["replay", str(story), "--plot", str(tmp_path)])
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert 'pip install "flatwatt[plot]"' in told.err
+
+
+def test_a_file_is_no_folder_for_pictures(story: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said before anything is read."""
+    code = main(["replay", str(story), "--plot", str(story)])
+
+    assert code == 2
+    assert "cannot be a folder" in capsys.readouterr().err
+
+
 def test_people_see_the_changes(story: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first day, and each day on which the verdict of a meter is another."""
     code = main(["replay", str(story)])
