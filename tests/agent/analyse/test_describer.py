@@ -51,9 +51,12 @@ def test_the_polls_of_a_day_are_joined_and_those_of_bad_windows_left_out() -> No
     power[:, 43_200 + 9000 : 43_200 + 10_800] = 17_000.0
     volts = 230 + rng.normal(0, 0.2, (1, ticks))
     volts[:, 43_200 + 9000 : 43_200 + 10_800] = 230.0  # frozen bit for bit
-    recording = Recording(("farm",), DAY * DAY_S, 2, {"active_power_w": power, "voltage_l1_v": volts})
+    distortion = np.full((1, ticks), 7.0)
+    series = {"active_power_w": power, "voltage_l1_v": volts, "thd_current_l1_percent": distortion}
+    recording = Recording(("farm",), DAY * DAY_S, 2, series)
 
     features = describe(recording, without_facts(["farm"]))
 
     assert (features["notches"], features["notch_length_s"]) == ([1.0], [400.0])
     assert features["stuck_share"][0] < 0.01
+    assert features["thd_current_percent"] == [7.0]
