@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats, median
-from agent.analyse.machines.bins import running_mean
 
 HALF = 10  # bins, one minute, on each side of an edge: a machine that trips stays away longer
 REACH = 2 * HALF  # bins that must be known on each side
@@ -42,22 +41,20 @@ class Steps:
     noise_w: Floats
 
 
-def steps(power: Floats) -> Steps:
-    """Give the steps at all boundaries that have ``REACH`` known bins on each side.
+def steps(level: Floats) -> Steps:
+    """Give the steps at all boundaries with ``REACH`` bins on each side, of minutes' means from each bin on.
 
-    >>> power = np.repeat([[5000.0, 2000.0]], REACH, axis=-1)
-    >>> steps(power).active_w.tolist(), steps(power).jump_w.tolist()
+    >>> found = steps(np.array([[5000.0] * 10 + np.linspace(5000, 2000, 11).tolist() + [2000.0] * 10]))
+    >>> found.active_w.tolist(), found.jump_w.tolist()
     ([[-3000.0]], [[-3000.0]])
     """
-    level = running_mean(power, HALF)
-    near = level[:, REACH : level.shape[1] - HALF] - level[:, HALF : level.shape[1] - REACH]
+    near = differences(level)
     far = level[:, REACH + HALF :] - level[:, : level.shape[1] - REACH - HALF]
     return Steps(near, (3 * near - far) / 2, noise(near))
 
 
-def differences(values: Floats) -> Floats:
+def differences(level: Floats) -> Floats:
     """Give the minute's mean after each boundary of :func:`steps` over that before."""
-    level = running_mean(values, HALF)
     difference: Floats = level[:, REACH : level.shape[1] - HALF] - level[:, HALF : level.shape[1] - REACH]
     return difference
 

@@ -28,7 +28,7 @@ _DAY_S = 86_400
 _MOST_W = 6500.0  # the largest machine (S21+ hydro, 4,785 W) with its tolerance, and some of another
 _MOST_DROPS = 300  # kept of a meter: a farm of sixty machines in a week; of more, the newest
 _TOLD_APART = 0.2  # error of tan phi that still tells a supply from a motor
-_LOOK_BINS = 50  # five minutes between looks at the usual wandering
+_LOOK_BINS = 100  # ten minutes between looks at the usual wandering
 _KNOWN, _ENERGY, _NONE = range(
     3
 )  # what a day's tally counts: bins, W summed over them, drops that are clearly no reboot
@@ -98,7 +98,7 @@ class Machines:
             self._drops[row].append(Drop(time_s, -edge.step_w, edge.noise_w, tan_phi, ratio))
 
     def _look(self, after: int, through: int) -> None:
-        """Learn the usual wandering from instants on a grid of five minutes."""
+        """Learn the usual wandering from instants on a grid of ten minutes."""
         for start in range((after // _LOOK_BINS + 1) * _LOOK_BINS, through + 1, _LOOK_BINS):
             self._wandering.add(_hour(start * BIN_S), self._track.rises(start))
 

@@ -11,25 +11,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.analyse.features.robust import Floats
-from agent.analyse.machines.bins import BIN_S, running_mean
+from agent.analyse.machines.bins import BIN_S
 from agent.analyse.machines.edges import HALF, Edge
 
 MINUTES = np.array([-12.0, -8.0, -4.0, 2.5, 4.0, 6.0, 8.0, 10.5, 13.0, 15.5, 18.0])  # at which the level is looked at
 OFFSETS = np.rint(MINUTES * 60 / BIN_S).astype(np.intp)  # bins, middles of a minute
 BEFORE = -int(OFFSETS[0]) + HALF  # bins that must be known before an instant,
 AFTER = int(OFFSETS[-1]) + HALF  # and after it
-_HOUR_WEIGHT = 8.0  # looks of an hour that weigh as much as all other hours together: less than its first day
-_LEAST_LOOKS = 24.0  # two hours of them: before, the wandering is not known
-_FORGETS = 1 / 48  # of an hour's looks, 12 a day: what happened four days ago weighs a third
-_FORGETS_SHAPE = 1 / 576  # two days of looks
+_HOUR_WEIGHT = 4.0  # looks of an hour that weigh as much as all other hours together: less than its first day
+_LEAST_LOOKS = 12.0  # two hours of them: before, the wandering is not known
+_FORGETS = 1 / 24  # of an hour's looks, 6 a day: what happened four days ago weighs a third
+_FORGETS_SHAPE = 1 / 288  # two days of looks
 _OUTLIER = 3.0  # times the usual: what is larger counts as this much
 
 
-def levels(power: Floats, at: int) -> Floats:
-    """Give the level at each of ``OFFSETS`` around bin ``at``, over that in the minute from it on, (meters, 11)."""
-    level = running_mean(power[:, at - BEFORE : at + AFTER], HALF)
-    around: Floats = level[:, BEFORE + OFFSETS - HALF // 2] - level[:, BEFORE, None]
-    return around
+def around(level: Floats, at: int) -> Floats:
+    """Give the level at each of ``OFFSETS`` around bin ``at``, over that in the minute from it on, (meters, 11).
+
+    ``level`` holds the minute's mean from each bin on.
+    """
+    difference: Floats = level[:, at + OFFSETS - HALF // 2] - level[:, at, None]
+    return difference
 
 
 def steps_between(edges: Sequence[Edge], at: int) -> Floats:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.features.robust import Floats
-from agent.analyse.machines.bins import BIN_S, binned, despiked
+from agent.analyse.machines.bins import BIN_S, binned, despiked, running_mean
 from agent.analyse.machines.edges import HALF, REACH, Edge, differences, noise, steps, sudden
-from agent.analyse.machines.returns import AFTER, BEFORE, levels, steps_between
+from agent.analyse.machines.returns import AFTER, BEFORE, OFFSETS, around, steps_between
 from agent.records import Quality, Window
 
 _LAG = REACH + HALF  # bins that must have come before a step is known to be the largest around
@@ -34,7 +34,7 @@ class Track:
         self.first = self.end = start
         self.seen = start + _LAG
         self.edges: list[list[Edge]] = [[] for _ in range(self._meters)]
-        self.newest_w = self._active = self._reactive = self._own = np.empty((self._meters, 0))
+        self.newest_w = self._active = self._reactive = self._level = np.empty((self._meters, 0))
 
     def add(self, window: Window) -> None:
         """Append a window, where it follows on the last one, else begin anew; find the steps up to ``seen``."""
@@ -59,9 +59,9 @@ class Track:
         if self._active.shape[-1] - low <= 2 * _LAG:
             return
         coupling = self._couple(low)
-        self._own = despiked(self._active - coupling[:, None] * self._reactive)
-        found = steps(self._own[:, low:])
-        var = differences(self._reactive[:, low:])
+        self._level = running_mean(despiked(self._active - coupling[:, None] * self._reactive), HALF)
+        found = steps(self._level[:, low:])
+        var = differences(running_mean(self._reactive[:, low:], HALF))
         var_noise = noise(var)
         until = self.end - _LAG
         for row, boundary in sudden(found):
@@ -79,8 +79,8 @@ class Track:
     def _couple(self, low: int) -> Floats:
         """Give the active power that goes with each var, (meters,)."""
         tracks = (despiked(track[:, low:]) for track in (self._active, self._reactive))
-        active, reactive = (np.nan_to_num(track[:, HALF:] - track[:, :-HALF]) for track in tracks)
-        products = np.array([(active * reactive).sum(axis=-1), (reactive**2).sum(axis=-1)])
+        active, reactive = (track[:, HALF:] - track[:, :-HALF] for track in tracks)
+        products = np.nansum([active * reactive, reactive * reactive], axis=-1)
         self._products += products - _FORGETS * self._products
         coupling: Floats = self._products[0] / np.maximum(self._products[1], 1.0)
         return coupling
@@ -88,8 +88,8 @@ class Track:
     def rises(self, at: int) -> Floats:
         """Give the slow changes around a bin, (meters, 11): without the sudden steps; NaN where unknown."""
         if at - BEFORE < self.first:
-            return np.full((self._meters, 11), np.nan)
-        change = levels(self._own, at - self.first)
+            return np.full((self._meters, len(OFFSETS)), np.nan)
+        change = around(self._level, at - self.first)
         for row, edges in enumerate(self.edges):
             if edges:
                 change[row] -= steps_between(edges, at)
