@@ -33,6 +33,7 @@ def _row(meter: Json | None, name: str, true: Truth) -> Json:
         return {"meter": name, "name": name, "found": _found("missing"), "truth": _true(true), "agrees": False}
     load_w = _mean(meter["curve"][-_WEEK_POINTS:])
     found = _found(meter["verdict"], meter["mining_w"][1], load_w, meter["mining_kwh"], meter["since_s"])
+    found["share_now"] = meter["mining_share"]
     return {
         "meter": name,
         "name": meter["name"],
@@ -51,7 +52,14 @@ def _found(
     verdict: str, mining_w: float = 0.0, load_w: float = 0.0, mining_kwh: float = 0.0, since_s: float | None = None
 ) -> Json:
     share = min(1.0, mining_w / load_w) if load_w > 0 else 0.0
-    return {"verdict": verdict, "mining_w": mining_w, "share": share, "mining_kwh": mining_kwh, "since_s": since_s}
+    return {
+        "verdict": verdict,
+        "mining_w": mining_w,
+        "share": share,
+        "share_now": None,
+        "mining_kwh": mining_kwh,
+        "since_s": since_s,
+    }
 
 
 def _true(true: Truth) -> Json:
@@ -61,6 +69,10 @@ def _true(true: Truth) -> Json:
 
 def _share(true: Truth) -> float:
     return true.mining_w / true.load_w if true.load_w else 0.0
+
+
+def _share_now(true: Truth) -> float:
+    return true.mining_now_w / true.load_now_w if true.load_now_w else 0.0
 
 
 def _agrees(found: Json, true: Truth) -> bool:
@@ -74,7 +86,9 @@ def _agrees(found: Json, true: Truth) -> bool:
 
 
 def _as_much(found: Json, true: Truth) -> bool:
-    return _energy(found, true) and bool(abs(found["share"] - _share(true)) <= _NEAR_SHARE)
+    """Hold how much and what share, over the last week or now: a feeder of machines is told as it draws now."""
+    now = found["share_now"] is not None and abs(found["share_now"] - _share_now(true)) <= _NEAR_SHARE
+    return _energy(found, true) and bool(now or abs(found["share"] - _share(true)) <= _NEAR_SHARE)
 
 
 def _energy(found: Json, true: Truth) -> bool:

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firmware_sim.chance import Floats
 from firmware_sim.feeder import BLOCK
 from firmware_sim.plant import Plant
 
 _RECENT_S = 7 * 86400  # a whole week, so that the weekend has its part
+_NOW_S = 900  # the usual demand interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,16 @@ class Truth:
     """One meter, or the site, over a period. Energies in kWh, powers in W.
 
     ``load_kwh`` is what the loads consumed, generation not counted. ``load_w`` and ``mining_w``
-    are means of the last week. ``since_s`` is when the first mining load began, None where there
-    was none.
+    are means of the last week, ``load_now_w`` and ``mining_now_w`` of the last 15 minutes.
+    ``since_s`` is when the first mining load began, None where there was none.
     """
 
     load_kwh: float
     mining_kwh: float
     load_w: float
     mining_w: float
+    load_now_w: float
+    mining_now_w: float
     since_s: float | None
 
     @property
@@ -73,15 +75,17 @@ def _own(plant: Plant, meter_id: str, until_s: float) -> Truth:
         for number, load in enumerate(meter.loads):
             active_w = plant.load_power(meter, number, block).active_w
             power_w = np.where(inside, np.maximum(np.nan_to_num(active_w), 0), 0.0)
-            joules.add(power_w * step_s, times_s >= until_s - _RECENT_S, load.MINING)
+            joules.add(power_w * step_s, until_s - times_s, load.MINING)
             if load.MINING and joules.since_s is None and power_w.any():
                 joules.since_s = float(times_s[power_w > 0][0]) - step_s / 2
-    recent_s = max(min(_RECENT_S, until_s - start_s), step_s)
+    recent_s, now_s = (max(min(period_s, until_s - start_s), step_s) for period_s in (_RECENT_S, _NOW_S))
     return Truth(
         load_kwh=joules.load / 3.6e6,
         mining_kwh=joules.mining / 3.6e6,
         load_w=joules.recent_load / recent_s,
         mining_w=joules.recent_mining / recent_s,
+        load_now_w=joules.load_now / now_s,
+        mining_now_w=joules.mining_now / now_s,
         since_s=joules.since_s,
     )
 
@@ -94,16 +98,20 @@ class _Joules:
     mining: float = 0.0
     recent_load: float = 0.0
     recent_mining: float = 0.0
+    load_now: float = 0.0
+    mining_now: float = 0.0
     since_s: float | None = None
 
-    def add(self, step_j: Floats, recent: NDArray[np.bool_], mining: bool) -> None:
-        """Add what one load took in each step of a block."""
-        total, late = float(step_j.sum()), float(step_j[recent].sum())
+    def add(self, step_j: Floats, ago_s: Floats, mining: bool) -> None:
+        """Add what one load took in each step of a block, so long before the end."""
+        total, late, now = (float(step_j[ago_s <= period_s].sum()) for period_s in (np.inf, _RECENT_S, _NOW_S))
         self.load += total
         self.recent_load += late
+        self.load_now += now
         if mining:
             self.mining += total
             self.recent_mining += late
+            self.mining_now += now
 
 
 def _joined(parts: list[Truth]) -> Truth:
@@ -112,5 +120,7 @@ def _joined(parts: list[Truth]) -> Truth:
         mining_kwh=sum(part.mining_kwh for part in parts),
         load_w=sum(part.load_w for part in parts),
         mining_w=sum(part.mining_w for part in parts),
+        load_now_w=sum(part.load_now_w for part in parts),
+        mining_now_w=sum(part.mining_now_w for part in parts),
         since_s=min((part.since_s for part in parts if part.since_s is not None), default=None),
     )

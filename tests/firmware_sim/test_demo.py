@@ -45,7 +45,7 @@ def fleet(campus: Scenario) -> Json:
             "active_power_w": true.load_w,
             "mining_w": [true.mining_w * part for part in (0.9, 1.0, 1.1)],
             "mining_kwh": true.mining_kwh if name != "main" else 0.0,
-            "mining_share": true.mining_share,
+            "mining_share": true.mining_now_w / true.load_now_w if true.load_now_w else 0.0,
             "since_s": true.since_s,
             "curve": [true.load_w, None] * 30,
         }
@@ -86,7 +86,7 @@ def test_the_truth_agrees_with_itself(campus: Scenario, fleet: Json) -> None:
         ("office", {"verdict": "normal"}),
         ("office", {"since_s": START_S}),
         ("office", {"since_s": None}),
-        ("office", {"mining_w": [0, 30_000, 0]}),
+        ("office", {"mining_w": [0, 30_000, 0], "mining_share": 0.6}),
         ("office", {"mining_kwh": 1_000.0}),
         ("data-hall", {"verdict": "mining"}),
         ("data-hall", {"mining_kwh": 5.0}),
@@ -105,13 +105,22 @@ def test_a_farm_that_is_gone_agrees_by_what_it_took(mining_kwh: float, agrees: b
     scenario = read_scenario(find("detection"), 0.0)
     _, meters = truth(Plant(scenario), UNTIL_S + 42 * 86400)
     took_kwh = meters["workshop"].mining_kwh
-    row = {"meter": "workshop", "name": "W", "role": "load", "parent": "main", "verdict": "normal", "since_s": None}
-    row |= {"mining_w": [0, 0, 0], "mining_kwh": mining_kwh * took_kwh, "curve": [9_000.0] * 60}
+    row: Json = {"meter": "workshop", "name": "W", "role": "load", "parent": "main", "verdict": "normal"}
+    row |= {"since_s": None, "mining_share": 0.0, "mining_w": [0, 0, 0], "curve": [9_000.0] * 60}
+    row["mining_kwh"] = mining_kwh * took_kwh
 
     rows = compare(scenario, {"sites": [{"meters": [row], "mining_w": [0, 0, 0]}]}, UNTIL_S + 42 * 86400)
 
     assert took_kwh > 4_000
     assert {row["meter"]: row["agrees"] for row in rows}["workshop"] is agrees
+
+
+def test_a_feeder_of_machines_agrees_by_what_it_draws_now(campus: Scenario, fleet: Json) -> None:
+    """Where some of them are starting at the end, it draws less than in the week before, and all of it is mined."""
+    now = meter(fleet, "feeder-7")
+    now["mining_w"] = [watts * 0.9 for watts in now["mining_w"]]
+
+    assert disagreeing(campus, fleet) == []
 
 
 def test_a_site_that_is_counted_wrong_is_told(campus: Scenario, fleet: Json) -> None:
