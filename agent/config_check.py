@@ -260,7 +260,8 @@ def _check_source(check: Check, index: int, meter: dict[str, Any]) -> None:
         check.complain(("meter", index, "source"), f'"{source}" needs role = "generation"')
     if source == "battery" and meter["capacity_wh"] is None:
         check.complain(("meter", index, "capacity_wh"), "missing: a battery carries at most its capacity, in Wh")
-    if source != "battery" and meter["capacity_wh"] is not None:
+    is_told = source is None and "source" in check.source.data["meter"][index]  # that it is wrong
+    if source != "battery" and meter["capacity_wh"] is not None and not is_told:
         check.complain(("meter", index, "capacity_wh"), 'has no effect without source = "battery"')
 
 

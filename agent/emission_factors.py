@@ -51,7 +51,7 @@ def regions() -> tuple[str, ...]:
     >>> "CN" in regions(), "GB" in regions()
     (True, True)
     """
-    return tuple(_published().grids)
+    return tuple(sorted(_published().grids))
 
 
 def factors(region: str | None, own: Iterable[EmissionFactor]) -> dict[str, EmissionFactor]:
