@@ -20,7 +20,7 @@ Rows = NDArray[Any]  # with the fields line, time (s), meter (its number), value
 _REQUIRED = ("time", "meter", "active_power_w")
 _MOST_COMPLAINTS = 20  # a file that is wrong throughout is wrong in the same way throughout
 _MOST_METERS = 100_000  # more names than a site has meters are no names of meters
-_MOST_MOMENTS = 100_000  # whose meaning is kept: a file sorted by meter names each once a meter
+_MOST_MOMENTS = 40_000  # whose meaning is kept: a file sorted by meter names those of a year once a meter
 
 
 class Complaints:

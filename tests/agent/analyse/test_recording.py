@@ -1,15 +1,20 @@
 """Recordings as people have them: time zones, gaps, steps, and every mistake with its line."""
 
+import errno
 import gzip
+import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agent.analyse import recording, recording_file, recording_rows, spill
 from agent.analyse.recording import Recording
 from agent.analyse.recording_file import read_recording
-from agent.errors import InputError
+from agent.errors import FlatwattError, InputError
 
+START_S = 1_767_225_600  # 2026-01-01
 HEAD = "time,meter,active_power_w\n"
 
 
@@ -178,6 +183,94 @@ def test_windows_lie_on_the_grid_at_any_step(tmp_path: Path, step_s: int, window
     assert ticks[np.isfinite(ticks)].tolist() == list(range(count))
     assert np.flatnonzero(ticks == 0).item() == (start_s - windows[0].start_s) // step_s
     assert windows[0].coverage[0] == pytest.approx(1 - (start_s - windows[0].start_s) / window_s)
+
+
+def peak_memory(path: Path) -> int:
+    """Give the most bytes that reading a recording and cutting its windows took at once."""
+    tracemalloc.start()
+    windows = sum(1 for _ in read_recording(path).windows())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert windows >= 500
+    return peak
+
+
+@pytest.mark.parametrize("order", ["by time", "by meter"])
+def test_the_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    """Eight times the rows need the same: chunks and batches of a size that does not depend on the file."""
+    monkeypatch.setattr(recording_file, "_CHUNK", 256)
+    monkeypatch.setattr(recording_rows, "_MOST_MOMENTS", 256)
+    monkeypatch.setattr(recording, "_BATCH", 256)
+    monkeypatch.setattr(spill, "_BLOCK", 256)
+    peaks = []
+    for ticks in (500, 4000):
+        moments = np.datetime_as_string(np.datetime64(START_S, "s") + np.arange(ticks) * np.timedelta64(900, "s"))
+        rows = [f"{at},{meter},1.5\n" for at in moments for meter in "abcd"]
+        rows.sort(key=(lambda row: row.split(",")[1]) if order == "by meter" else None)
+        peaks.append(peak_memory(written(tmp_path, HEAD + "".join(rows))))
+
+    assert peaks[1] < 1.5 * peaks[0], peaks
+
+
+@pytest.mark.parametrize("order", ["by time", "by meter", "by chance"])
+def test_the_order_of_rows_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    """Several chunks, sorted by time, by meter or not at all, with a gap, are the same recording."""
+    monkeypatch.setattr(recording_file, "_CHUNK", 64)
+    moments = np.datetime_as_string(np.datetime64(START_S, "s") + np.arange(100) * np.timedelta64(900, "s"))
+    cells = [(at, meter, 100.0 * row + n) for n, at in enumerate(moments) for row, meter in enumerate("ab") if n != 7]
+    keys = {"by time": lambda cell: cell[0], "by meter": lambda cell: cell[1], "by chance": lambda cell: cell[2] % 7}
+    rest = sorted(cells[2:], key=keys[order])
+
+    read = read_recording(written(tmp_path, HEAD + "".join(f"{at},{m},{w}\n" for at, m, w in [*cells[:2], *rest])))
+
+    expected = np.stack([np.arange(100.0), 100 + np.arange(100.0)])
+    expected[:, 7] = np.nan
+    assert (read.meters, read.step_s, read.start_s) == (("a", "b"), 900, START_S)
+    np.testing.assert_array_equal(read.values["active_power_w"], expected)
+
+
+def test_a_row_that_comes_twice_is_found_however_far_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one chunk of rows or in two, by its line; a cell with a line break does not spoil the count."""
+    monkeypatch.setattr(recording_file, "_CHUNK", 16)
+    rows = steps(900, 40).splitlines()
+    rows.insert(1, '2026-01-01T00:00,"m\nn",1')
+
+    told = complaints(written(tmp_path, "\n".join([*rows, rows[3], rows[40], rows[40]])))
+
+    assert [line.split(": ")[0] for line in told] == ["load.csv:44", "load.csv:45", "load.csv:46"]
+
+
+def test_blank_lines_and_spaces_are_no_mistake(tmp_path: Path) -> None:
+    """As people leave them who edit by hand; the line of what is one is right."""
+    text = HEAD + "2026-01-01T00:00Z , m,1\n\n2026-01-01T00:15Z,m ,  \n2026-01-01T00:30Z,m, 3\n"
+
+    read = read_recording(written(tmp_path, text))
+    told = complaints(written(tmp_path, text + "now,m,4\n"))
+
+    np.testing.assert_array_equal(read.values["active_power_w"], [[1, np.nan, 3]])
+    assert told == ['load.csv:6: time: "now" is not a time in ISO 8601, as 2026-01-05T00:15:00Z']
+
+
+def test_a_column_of_numbers_is_no_column_of_meters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More names than any site has meters would fill the memory."""
+    monkeypatch.setattr(recording_rows, "_MOST_METERS", 3)
+
+    told = complaints(written(tmp_path, HEAD + "".join(f"2026-01-01T00:00Z,{n}.5,1\n" for n in range(4))))
+
+    assert told == ["load.csv:5: meter: more than 3 different names; does another column hold the meters' names?"]
+
+
+def test_a_full_disk_is_said_with_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary file is where a long recording waits."""
+
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+
+    with pytest.raises(FlatwattError, match=r"No space left on device\); set TMPDIR to a folder with more room"):
+        read_recording(written(tmp_path, steps(900, 4)))
 
 
 def test_a_window_knows_what_was_recorded_only() -> None:
