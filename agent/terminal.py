@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _UNBROKEN = 16  # letters that stay on one line: a date, an address, "2 sources"
 _GAP = 2  # between columns
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: a replay has a line a meter and day
 
 
 def say(line: str = "") -> None:
@@ -30,7 +31,7 @@ def say_json(value: dict[str, Any] | list[Any]) -> None:
 
 def say_compact(value: dict[str, Any]) -> None:
     """Write one JSON object on one line."""
-    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    say(_COMPACT.encode(value))
 
 
 def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import fairness, features, flat_out, polling, rtu_cycle, start_up, wire_time
+from bench import fairness, features, flat_out, polling, replay, rtu_cycle, start_up, wire_time
 from bench.peers.programs import FLATWATT
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
@@ -36,6 +36,7 @@ def _measured(installed: Path, seconds: float) -> Iterator[str]:
     yield flat_out.section(flat_out.speeds(installed, 5.0))
     yield rtu_cycle.section()
     yield features.section(installed)
+    yield replay.section()
     starts = start_up.start_up_s(5, 10)
     yield (
         "## Start-up\n\n"
@@ -57,7 +58,7 @@ def _machine() -> str:
     )
 
 
-def _write(sections: list[str]) -> None:
+def write_sections(sections: list[str]) -> None:
     """Put sections into the page, in the place of those with the same heading."""
     page = PAGE.read_text().split(_HEADING) if PAGE.exists() else []
     parts = {_title(part): part.removesuffix("\n") for part in page}
@@ -77,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=65.0, help="for each program; a window of 60 s must close")
     args = parser.parse_args()
     sections = [] if args.short else list(_measured(args.installed, args.seconds))
-    _write([*sections, *computed()])
+    write_sections([*sections, *computed()])
     print(PAGE.read_text())
     return 0
 
