@@ -13,7 +13,7 @@ from agent.analyse.features.feature import CHANGE, CORRELATION, RATIO, SHARE, Fe
 from agent.analyse.features.inputs import Days
 from agent.analyse.features.robust import Floats, median, ratio
 
-_BLOCK = 64  # meters at once: 56 days of them fit into a cache, which halves the time
+_BLOCK_HOURS = 64 * 56 * 24  # at once, of all meters: their arrays fit into a cache, which saves a third of the time
 _NO_STEP = 0.01  # of the mean load before: a rise within a meter's error has no power factor
 _PRICE = "Price, LBNL 2010"
 _BDG = "Miller, BDG"
@@ -30,7 +30,8 @@ def features(days: Days) -> dict[str, Floats]:
     ([1.0, 1.0], [nan, nan])
     """
     of_meters = {name: feature for table in TABLES.values() for name, feature in table.items() if table is not _SITE}
-    blocks = [days.meters(slice(first, first + _BLOCK)) for first in range(0, len(days.hourly_w), _BLOCK)]
+    meters, rows = len(days.hourly_w), max(1, _BLOCK_HOURS // max(1, days.hourly_w[0].size))
+    blocks = [days.meters(slice(first, first + rows)) for first in range(0, meters, rows)]
     values = {name: np.concatenate([feature.compute(block) for block in blocks]) for name, feature in of_meters.items()}
     return values | {name: feature.compute(days) for name, feature in _SITE.items()}
 

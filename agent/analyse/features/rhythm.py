@@ -136,20 +136,6 @@ def hour_sums(values: Floats) -> Floats:
     return total
 
 
-def between_hours(first: Floats, second: Floats, known: Floats) -> Floats:
-    """Sum of the products of two loads' means of each hour of the week, each as often as it is known; (meters,).
-
-    Σₛ (Σ first)(Σ second) / nₛ from the three :func:`hour_sums`. Taken from the sum of the products, it
-    leaves what the hour of the week does not explain.
-
-    >>> load = np.tile(np.arange(168.0), 2)[None]
-    >>> sums = hour_sums(load)
-    >>> between_hours(sums, sums, hour_sums(np.ones((1, 336)))).item() == (load**2).sum().item()
-    True
-    """
-    return product_sum(first, second / np.maximum(known, 1.0))
-
-
 def time_of_week_r2(series: Floats) -> Floats:
     """Share of the variance of hours (meters, n) that the mean of each hour of the week explains, 0 to 1.
 
@@ -161,8 +147,8 @@ def time_of_week_r2(series: Floats) -> Floats:
     1.0
     """
     off = centred(series)
-    sums = hour_sums(off)
-    explained = between_hours(sums, sums, hour_sums(np.isfinite(series).astype(np.float64)))
+    sums, count = hour_sums(off), hour_sums(np.isfinite(series).astype(np.float64))
+    explained = product_sum(sums, sums / np.maximum(count, 1.0))  # Σₛ (Σx)² / nₛ: what the means hold of Σx²
     r2 = np.clip(ratio(explained, product_sum(off, off)), 0.0, 1.0)
     return r2 if series.shape[-1] >= 2 * HOURS_OF_WEEK else np.full(len(series), np.nan)
 

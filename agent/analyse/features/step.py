@@ -78,10 +78,12 @@ def hour_levels(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[Floats, F
     >>> before.shape, after[0, 0].item()
     ((1, 48), 5.0)
     """
-    hours, is_weekend = _last_four_weeks(hourly_w), _last_four_weeks(weekend[None].astype(np.float64))[0]
+    by_hour = np.ascontiguousarray(_last_four_weeks(hourly_w).swapaxes(1, 2))  # (meters, 24, 28)
+    rest = _last_four_weeks(weekend[None].astype(np.float64))[0]
+    days = np.arange(2 * FORTNIGHT)
     before, after = (
-        np.concatenate([_level(hours[:, part][:, is_weekend[part] == kind]) for kind in (0, 1)], axis=-1)
-        for part in (slice(0, FORTNIGHT), slice(FORTNIGHT, None))
+        np.concatenate([_level(by_hour[:, :, part & (rest == kind)]) for kind in (0, 1)], axis=-1)
+        for part in (days < FORTNIGHT, days >= FORTNIGHT)
     )
     return before, after
 
@@ -144,4 +146,4 @@ def _last_four_weeks(days: Floats) -> Floats:
 
 
 def _level(hours: Floats) -> Floats:
-    return np.where(np.isfinite(hours).sum(axis=1) >= 2, median(hours, axis=1), np.nan)
+    return np.where(np.isfinite(hours).sum(axis=-1) >= 2, median(hours), np.nan)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.rhythm import between_hours, hour_sums
+from agent.analyse.features.rhythm import hour_sums
 from agent.analyse.features.robust import Floats, centred, mean, product_sum, ratio
 
 _BALANCE_C = 18.3  # 65 °F: the base of degree days of ASHRAE and NOAA, for cooling and heating
@@ -61,14 +61,15 @@ def weather_fit(hourly_w: Floats, temperature_c: Floats) -> WeatherFit:
 
 
 class _Column:
-    """Hours (meters, n), 0 where unknown, with their sums by the hour of the week; ``seen`` says how often each was."""
+    """Hours (meters, n), 0 where unknown, with sums and means by the hour of the week, each known ``seen`` times."""
 
     def __init__(self, values: Floats, seen: Floats) -> None:
-        self.values, self.sums, self._seen = values, hour_sums(values), seen
+        self.values, self.sums = values, hour_sums(values)
+        self.means = self.sums / np.maximum(seen, 1.0)
 
     def beyond(self, other: "_Column") -> Floats:
         """Sum the products of the deviations of both from the mean of their hour of the week."""
-        return product_sum(self.values, other.values) - between_hours(self.sums, other.sums, self._seen)
+        return product_sum(self.values, other.values) - product_sum(self.sums, other.means)
 
 
 def _least_squares(
