@@ -30,6 +30,9 @@ class Edge:
     noise_w: float  # standard deviation of ``step_w``
     tan_phi: float  # reactive over active part of the step, inductive positive
     tan_error: float  # its standard deviation; NaN where reactive power is unknown
+    is_remnant: bool = (
+        False  # of a larger step of a motor or of the building, which the coupling did not take off whole
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from agent.records import Window
 logger = logging.getLogger(__name__)
 
 _DAY_S = 86_400
-_MOST_W = 6500.0  # the largest machine (S21+ hydro, 4,785 W) with its tolerance, and some of another
+_LEAST_W = 1150.0  # a machine of the smallest kind still run (S9, 1,400 W), with its tolerance
+_MOST_W = 6500.0  # the largest (S21+ hydro, 4,785 W) with its tolerance, and some of another
 _MOST_DROPS = 300  # kept of a meter: a farm of sixty machines in a week; of more, the newest
 _TOLD_APART = 0.2  # error of tan phi that still tells a supply from a motor
 _LOOK_BINS = 100  # ten minutes between looks at the usual wandering
@@ -66,7 +67,7 @@ class Machines:
         self._count(window.start_s // _DAY_S, track.newest_w)
         for row, edges in enumerate(track.edges):
             for edge in edges:
-                if before < edge.bin + AFTER <= track.seen and edge.step_w < 0:
+                if before < edge.bin + AFTER <= track.seen and edge.step_w < 0 and not edge.is_remnant:
                     self._judge(row, edge)
         self._look(max(before - AFTER, track.first), track.seen - AFTER)
 
@@ -88,7 +89,7 @@ class Machines:
         time_s = edge.bin * BIN_S
         usual = self._wandering.covariance(row, _hour(time_s))
         change = self._track.rises(edge.bin)[row]
-        if usual is None or not np.isfinite(change).all() or -edge.step_w > _MOST_W:
+        if usual is None or not np.isfinite(change).all() or not _LEAST_W <= -edge.step_w <= _MOST_W:
             return
         ratio = log_ratio(edge, change, usual)
         if ratio < CLEARLY_NONE:

@@ -13,7 +13,7 @@ from agent.analyse.features.robust import Floats
 from agent.analyse.machines.drop import Drop
 
 CLEARLY_NONE = -3.0  # log-ratio of the drops that are counted only
-_SIZES_W = np.geomspace(1200.0, 5000.0, 30)  # S9, throttled, to S21+ with its tolerance; 5 % apart
+_SIZES_W = np.geomspace(1250.0, 5000.0, 30)  # S9, throttled, to S21+ with its tolerance; 5 % apart
 _TOLERANCE = 0.05  # of nameplates within a farm
 _SHARES = np.array([0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.75, 0.95])
 

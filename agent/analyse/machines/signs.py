@@ -16,12 +16,13 @@ NAMES = (
     "quantum_w",  # the machine's power
     "quantum_spread",  # its relative spread, the noise taken off
     "notch_tan_phi",  # reactive over active power of those drops, negative: capacitive; NaN where unknown
-    "rhythm",  # share of the intervals between them that are near the median: 0.17 by chance
+    "rhythm",  # share of the intervals between drops of this size that are near the median: 0.17 by chance
     "reboots_per_machine",  # in a week, at least: if all of the load were machines
     "machines",  # how many there are at REBOOTS_PER_WEEK each: within a factor of three
     "known_days",  # how much of the seven days was measured
 )
 _LIKELY = 0.5  # a drop that is a reboot rather than not
+_ALIKE = 0.12  # of the size: drops of one machine, whether they came back slowly or not
 _FEWEST_INTERVALS = 8  # below, a rhythm is chance
 _NEAR = 0.25  # of the median: 17 % of random intervals, nearly all of a thermostat's
 
@@ -38,7 +39,9 @@ def of_meter(drops: Sequence[Drop], clearly_none: float, known_days: float, mean
         "quantum_w": found.size_w,
         "quantum_spread": _spread(reboots),
         "notch_tan_phi": _tan_phi(reboots),
-        "rhythm": rhythm([drop.time_s for drop in reboots]),
+        "rhythm": rhythm(
+            [d.time_s for d in drops if abs(d.drop_w - found.size_w) <= _ALIKE * found.size_w + d.noise_w]
+        ),
         "reboots_per_machine": weekly * found.size_w / mean_w if mean_w > 0 else np.nan,
         "machines": weekly / REBOOTS_PER_WEEK,
         "known_days": known_days,

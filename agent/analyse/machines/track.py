@@ -9,7 +9,7 @@ reactive power tells nothing of its active one is looked at as it is.
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.robust import Floats
+from agent.analyse.features.robust import Floats, median
 from agent.analyse.machines.bins import BIN_S, binned, despiked, running_mean
 from agent.analyse.machines.edges import HALF, REACH, Edge, differences, noise, steps, sudden
 from agent.analyse.machines.returns import AFTER, BEFORE, OFFSETS, around, steps_between
@@ -18,6 +18,8 @@ from agent.records import Quality, Window
 _LAG = REACH + HALF  # bins that must have come before a step is known to be the largest around
 _KEPT = BEFORE + AFTER + 2 * _LAG  # bins before the newest window: of the oldest drop that may still come back
 _MOST_EDGES = 200  # of half an hour and meter: what switches more often than this is no machine's neighbour
+_MOVING = 0.1  # of a change, in the bins that it is measured between: where a motor starts, they tell of its surge
+_USUAL = 3.0  # times the noise of reactive power: what comes with more is the coupled load's own step
 _FORGETS = 1 / 8  # of the coupling with each window: two hours
 
 
@@ -66,11 +68,19 @@ class Track:
         until = self.end - _LAG
         for row, boundary in sudden(found):
             at = self.first + low + REACH + int(boundary)
+            watts, vars_ = float(found.active_w[row, boundary]), float(var[row, boundary])
+            coupled_w, error_var = float(coupling[row]) * vars_, float(var_noise[row])
             if self.seen <= at < until:
-                watts, vars_ = float(found.active_w[row, boundary]), float(var[row, boundary])
-                tan_phi = vars_ / (watts + float(coupling[row]) * vars_)
-                tan_error = float(var_noise[row]) / abs(watts) if self._has_reactive[row] else np.nan
-                self.edges[row].append(Edge(at, watts, float(found.noise_w[row]), tan_phi, tan_error))
+                self.edges[row].append(
+                    Edge(
+                        bin=at,
+                        step_w=watts,
+                        noise_w=float(found.noise_w[row]),
+                        tan_phi=vars_ / (watts + coupled_w),
+                        tan_error=error_var / abs(watts) if self._has_reactive[row] else np.nan,
+                        is_remnant=abs(coupled_w) > max(abs(watts), _USUAL * abs(coupling[row]) * error_var),
+                    )
+                )
         self.seen = until
         for row, edges in enumerate(self.edges):
             if edges and (edges[0].bin < self.first or len(edges) > _MOST_EDGES):
@@ -78,9 +88,12 @@ class Track:
 
     def _couple(self, low: int) -> Floats:
         """Give the active power that goes with each var, (meters,)."""
-        tracks = (despiked(track[:, low:]) for track in (self._active, self._reactive))
-        active, reactive = (track[:, HALF:] - track[:, :-HALF] for track in tracks)
-        products = np.nansum([active * reactive, reactive * reactive], axis=-1)
+        active, reactive = (despiked(track[:, low:]) for track in (self._active, self._reactive))
+        moving = np.abs(reactive[:, 2:] - reactive[:, :-2])
+        active, reactive = (track[:, 1 + HALF : -1] - track[:, 1 : -1 - HALF] for track in (active, reactive))
+        limit = np.maximum(_MOVING * np.abs(reactive), 3 * median(moving)[:, None])
+        settled = (moving[:, HALF:] < limit) & (moving[:, :-HALF] < limit)
+        products = np.nansum([active * reactive * settled, reactive * reactive * settled], axis=-1)
         self._products += products - _FORGETS * self._products
         coupling: Floats = self._products[0] / np.maximum(self._products[1], 1.0)
         return coupling

@@ -15,12 +15,13 @@ estimate. Its absence speaks against nothing: behind a loud building no single m
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
-from agent.analyse.detect.evidence import shipped_table
+from agent.analyse.detect.evidence import reasons, shipped_table
 from agent.analyse.features.robust import Floats
+from agent.records import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,40 @@ def weigh(values: Mapping[str, Floats], rules: MachineRules) -> tuple[Floats, di
     }
     total: Floats = rules.intercept + np.sum(list(parts.values()), axis=0)
     return np.where(np.isfinite(values["evidence"]), total, np.nan), {name: part + 0.0 for name, part in parts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the seconds tell of one meter; log-odds of -inf where no poll was fast enough."""
+
+    log_odds: float
+    gain: float  # log-odds that the week adds to anything else that speaks for machines, 0 and up
+    power_w: float  # of all of them, within a factor of three either way
+    known_days: int
+    explain: Callable[[], tuple[Evidence, ...]]
+
+
+NOTHING = Seen(-np.inf, 0.0, 0.0, 0, lambda: ())
+
+
+def seen(signs: Mapping[str, Floats] | None, meters: int) -> list[Seen]:
+    """Weigh the week's signs of each meter; ``signs`` None where there are no seconds."""
+    if signs is None:
+        return [NOTHING] * meters
+    rules = shipped_machine_rules()
+    log_odds, parts = weigh(signs, rules)
+    return [
+        Seen(
+            log_odds=float(log_odds[row]),
+            gain=max(0.0, float(log_odds[row]) - rules.intercept),
+            power_w=float(np.nan_to_num(signs["machines"][row] * signs["quantum_w"][row])),
+            known_days=max(1, round(float(signs["known_days"][row]))),
+            explain=partial(reasons, row, signs, parts, TEXTS),
+        )
+        if np.isfinite(log_odds[row])
+        else NOTHING
+        for row in range(meters)
+    ]
 
 
 TEXTS: Mapping[str, Callable[[float], str]] = {
