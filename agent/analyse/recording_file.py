@@ -6,11 +6,13 @@ pass over the numbers puts each in its place.
 """
 
 import csv
+import gc
 import gzip
 import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -56,12 +58,25 @@ def _read(
     complaints = Complaints(path)
     parser = RowParser([name.strip() for name in next(reader, [])], complaints)
     times = _Times()
-    for lines, cells in watch(_chunks(reader)):
-        rows = parser.parse(lines, cells)
-        times.take(rows["time"])
-        _keep(rows, kept)
+    with _no_collection():
+        for lines, cells in watch(_chunks(reader)):
+            rows = parser.parse(lines, cells)
+            times.take(rows["time"])
+            _keep(rows, kept)
     complaints.stop_if_any()
     return _Arrangement(path, parser, times, complaints).of(kept)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let the garbage collector rest: it would look through thousands of rows again and again, and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Reader(Iterator[list[str]], Protocol):
