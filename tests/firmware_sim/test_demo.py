@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,20 +100,20 @@ def test_each_kind_of_mistake_is_told(campus: Scenario, fleet: Json, name: str, 
     assert name in disagreeing(campus, fleet)
 
 
-@pytest.mark.parametrize(("mining_kwh", "agrees"), [(1.0, True), (0.5, False)])
-def test_a_farm_that_is_gone_agrees_by_what_it_took(mining_kwh: float, agrees: bool) -> None:
+def test_a_farm_that_is_gone_agrees_by_what_it_took(campus: Scenario, fleet: Json) -> None:
     """Nobody mines any more, and what was mined is still told."""
-    scenario = read_scenario(find("detection"), 0.0)
-    _, meters = truth(Plant(scenario), UNTIL_S + 42 * 86400)
-    took_kwh = meters["workshop"].mining_kwh
-    row: Json = {"meter": "workshop", "name": "W", "role": "load", "parent": "main", "verdict": "normal"}
-    row |= {"since_s": None, "mining_share": 0.0, "mining_w": [0, 0, 0], "curve": [9_000.0] * 60}
-    row["mining_kwh"] = mining_kwh * took_kwh
+    office = next(one for one in campus.meters if one.id == "office")
+    building, farm = office.loads
+    emptied = replace(office, loads=(building, replace(farm, ends=START_S + 30 * 86400)))
+    scenario = replace(campus, meters=(emptied,))
+    took_kwh = truth(Plant(scenario), UNTIL_S)[1]["office"].mining_kwh
 
-    rows = compare(scenario, {"sites": [{"meters": [row], "mining_w": [0, 0, 0]}]}, UNTIL_S + 42 * 86400)
+    def agrees(told_kwh: float) -> bool:
+        meter(fleet, "office").update(verdict="normal", since_s=None, mining_w=[0, 0, 0], mining_kwh=told_kwh)
+        return "office" not in disagreeing(scenario, fleet)
 
-    assert took_kwh > 4_000
-    assert {row["meter"]: row["agrees"] for row in rows}["workshop"] is agrees
+    assert took_kwh > 2_000
+    assert (agrees(took_kwh), agrees(took_kwh / 2), agrees(0.0)) == (True, False, False)
 
 
 def test_a_feeder_of_machines_agrees_by_what_it_draws_now(campus: Scenario, fleet: Json) -> None:
