@@ -1,6 +1,6 @@
 """Features beside tsfresh, TSFEL and pycatch22, and what features and judgement cost a gateway.
 
-python -m bench.features [INSTALLED]      print the section, in about half a minute
+python -m bench.features [INSTALLED]      write its section of docs/performance.md, in about a minute
 """
 
 import json
@@ -156,7 +156,10 @@ def section(installed: Path) -> str:
 Simulated offices, {_DAYS} days of hours a meter, no gaps, CPU time (`bench/features.py`). flatwatt computes a feature
 for {_METERS} meters in one call, the libraries take one meter after the other; all are used as their documentation
 says. *Same*: within {_SAME:.0e} of ours; else the largest difference relative to the largest value. What
-could not be installed has no column. Nothing of these libraries is shipped; pycatch22 is under the GPL.
+could not be installed has no column. Nothing of these libraries is shipped; pycatch22 is under the GPL. Where they
+differ: TSFEL takes percentiles without interpolating, catch24's deviation is that of a sample, and tsfresh's
+autocorrelation refers both parts to one mean and can exceed 1. None of them takes a gap; flatwatt's times include
+looking for gaps.
 
 {table}
 
@@ -199,4 +202,6 @@ def _micro(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    print(section(Path(sys.argv[1] if len(sys.argv) > 1 else ".bench")))
+    from bench.__main__ import write_sections
+
+    write_sections([section(Path(sys.argv[1] if len(sys.argv) > 1 else ".bench"))])
