@@ -13,6 +13,7 @@ from agent.analyse.detect.evidence import Rules
 from agent.analyse.features.robust import Floats
 from agent.analyse.history import DAY_S, History
 from agent.analyse.judge import Judge
+from agent.analyse.machines.machines import Machines
 from agent.analyse.meter_day import Memory
 from agent.analyse.site import Site
 from agent.analyse.tree_watch import WatchState
@@ -58,6 +59,7 @@ class _State(msgspec.Struct):
     last: dict[str, tuple[Judgement, float]]
     alarms: dict[str, Alarm]
     watch: WatchState = msgspec.field(default_factory=WatchState)
+    machines: bytes = b""
 
 
 class Analyst:
@@ -75,6 +77,7 @@ class Analyst:
         self._history = History(history_file, site.names)
         self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
+        self._machines = Machines(site.names)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
         self._untold: list[Day] = []
@@ -89,6 +92,7 @@ class Analyst:
     def take(self, window: Window) -> Findings:
         """Take the next window of all meters."""
         features = window_features(window)
+        self._machines.take(window)
         days = self._remember(window, features) if self._is_credible(window.start_s // DAY_S) else []
         untold, self._untold = self._untold, []
         return Findings(window, features, (*untold, *days))
@@ -102,7 +106,9 @@ class Analyst:
         """All that must survive a restart, besides the history file."""
         judge = self._judge
         return msgspec.json.encode(
-            _State(self._judged_day, judge.memory, judge.last, self._alarms.open, judge.watch.state)
+            _State(
+                self._judged_day, judge.memory, judge.last, self._alarms.open, judge.watch.state, self._machines.state
+            )
         )
 
     def close(self) -> None:
@@ -144,7 +150,7 @@ class Analyst:
         return [self._day(number) for number in range(first, day + 1)]
 
     def _day(self, number: int) -> Day:
-        judgements = self._judge.day(self._history, number)
+        judgements = self._judge.day(self._history, number, self._machines.signs(number))
         self._judged_day = number
         changes = self._alarms.day(judgements, (number + 1) * DAY_S)
         hourly_w = np.array(self._history.hourly_w(number, 1)[:, -1])
@@ -157,6 +163,7 @@ class Analyst:
         self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
         self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
         self._judge.watch.state = state.watch
+        self._machines = Machines(self._site.names, state.machines)
         self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}
 
 

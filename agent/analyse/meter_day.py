@@ -10,32 +10,48 @@ from agent.analyse.detect.estimate import Estimate
 from agent.analyse.detect.evidence import Rules, probability
 from agent.analyse.features.robust import Floats, mean, median
 from agent.analyse.history import DAY_S
+from agent.analyse.machines.weigh import Seen
 from agent.config import MeterFacts
 from agent.records import Evidence, Judgement, Verdict
 
 NOTHING: Estimate = (0.0, 0.0, 0.0)
 _CLOSED_BELOW = 0.4  # of the step's height: the farm is off when the baseload has come down this far
-REACHED = 0.8  # of the step's height: what came so near before came by itself
-_DEDICATED_DAYS = 3  # flatness looks back two weeks, so three days in a row suffice
+_LEAD_DAYS = 35  # after its onset a step that is no case was answered at all ages, and ten days more
+_DEDICATED_DAYS = 3  # in a row; the shape looks back two weeks, or to the start, so few suffice
+_LEVEL_DAYS = 5  # as long as the shape of a new feeder needs at least
 
 
-class Case(msgspec.Struct):
-    """A hidden load that was found and has not gone. Days are numbers since 1970-01-01, powers W."""
+class Rise(msgspec.Struct):
+    """A step in the baseload that may be a hidden load. Days are numbers since 1970-01-01, powers W."""
 
     onset_day: int
     before_w: float
     height_w: float
+    spread_w: float
+    margin: float  # log-odds above those from which it is a farm's
+    exchanged: bool  # about then, this meter or one below it became another, or its settings did
+    reasons: tuple[Evidence, ...]  # empty where the margin is not worth it
+
+
+class Case(msgspec.Struct):
+    """A hidden load that was found and has not gone."""
+
+    onset_day: int
+    newest_day: int  # onset of the last batch; that of the case where it did not grow
+    before_w: float
+    height_w: float
     half_width_w: float
-    log_odds: float
+    margin: float
     reasons: tuple[Evidence, ...]
 
 
 class Memory(msgspec.Struct):
-    """What is kept of one meter from day to day: the last days' log-odds and the open case."""
+    """What is kept of one meter from day to day."""
 
-    hidden: list[float] = []
-    dedicated: list[float] = []
+    lead: Rise | None = None  # the likeliest onset of the last weeks that still stands
     case: Case | None = None
+    dedicated: list[float] = []  # the last days' log-odds
+    machines_since: int | None = None  # the day since which the seconds show machines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +63,14 @@ class MeterDay:
     rules: Rules
     has_servers: bool
     is_parent: bool
-    hourly_w: Floats  # (days, 24), the last row is the day that is judged
+    hourly_w: Floats  # (days, 24) of the last months, the last row is the day that is judged
     base_w: Floats  # (days,)
     total_w: float  # mean of the day, sub-meters included
     total_hours: int  # of the day that were measured well, whatever is known of the sub-meters
-    hidden_odds: float  # -inf where there is nothing to weigh
-    onset_day: int
-    height_w: float
-    before_w: float
-    spread_w: float
-    onset_exchanged: bool  # about then, this meter or one below it became another, or its settings did
-    moved_w: float  # that a sub-meter lost then, and this meter's own load gained
-    earlier_w: float  # the highest week of the baseload in the hundred days that ended a week before the onset
+    moved: Callable[[int], float]  # W that a sub-meter lost about a day, and this meter's own load gained
     dedicated_odds: float
-    explain_hidden: Callable[[], tuple[Evidence, ...]]
     explain_dedicated: Callable[[], tuple[Evidence, ...]]
+    machines: Seen
     memory: Memory
 
     @property
@@ -75,29 +84,50 @@ class MeterDay:
         return float(mean(self.hourly_w[-14:].ravel()))
 
     @property
+    def level_w(self) -> float:
+        """Median of the last five days: what a load that runs day and night draws, however new it is."""
+        return float(median(self.hourly_w[-_LEVEL_DAYS:].ravel()))
+
+    @property
     def known_hours(self) -> int:
         """Hours of the day in which the meter's own load is known."""
         return int(np.isfinite(self.hourly_w[-1]).sum())
 
     @property
     def is_farm(self) -> bool:
-        """Whether the flatness and the power factor of the last days together say: a farm as a whole."""
-        strong = [odds >= self.rules.dedicated_mining for odds in self.memory.dedicated[-_DEDICATED_DAYS:]]
-        return len(strong) == _DEDICATED_DAYS and all(strong) and not self.has_servers
+        """Whether shape and power factor said on three days in a row: a farm as a whole, and nothing said no since."""
+        if self.has_servers:
+            return False
+        in_a_row = 0
+        found = False
+        for odds in self.memory.dedicated:
+            in_a_row = in_a_row + 1 if odds >= self.rules.dedicated_mining else 0
+            found = odds >= self.rules.dedicated_suspect and (found or in_a_row >= _DEDICATED_DAYS)
+        return found
 
     @property
-    def has_risen(self) -> bool:
-        """Whether the baseload rose by a machine at least, and has not come down again."""
-        return self.height_w >= self.rules.least_mining_w and self.stands(self.before_w, self.height_w)
+    def lead(self) -> Rise | None:
+        """The likeliest onset that still stands, if it is a machine's at least."""
+        lead = self.memory.lead
+        return lead if lead is not None and lead.height_w >= self.rules.least_mining_w else None
 
     @property
-    def has_stood_so_high(self) -> bool:
-        """Whether the baseload had reached the step's height before: then it returns, as a term does after a break."""
-        return self.earlier_w >= self.before_w + REACHED * self.height_w
+    def hidden_margin(self) -> float:
+        """Log-odds above those of a hidden farm, what the seconds tell of machines added; -inf where nothing rose."""
+        return -np.inf if self.lead is None else self.lead.margin + self.machines.gain
 
-    def stands(self, before_w: float, height_w: float) -> bool:
+    def stands(self, rise: Rise | Case) -> bool:
         """Whether the baseload of the last days still holds a step; unknown days do not end it."""
-        return not median(self.base_w[-5:]) < before_w + _CLOSED_BELOW * height_w
+        return not median(self.base_w[-5:]) < rise.before_w + _CLOSED_BELOW * rise.height_w
+
+    def follow(self, rise: Rise | None) -> None:
+        """Keep today's likeliest onset, or an earlier and likelier one that still stands."""
+        lead = self.memory.lead
+        if lead is not None and (self.day - lead.onset_day > _LEAD_DAYS or not self.stands(lead)):
+            lead = None
+        if rise is not None and (lead is None or rise.margin >= lead.margin) and self.stands(rise):
+            lead = rise
+        self.memory.lead = lead
 
     def judgement(
         self,
@@ -112,7 +142,7 @@ class MeterDay:
         Flatness does not count where servers are the business.
         """
         flatness = -np.inf if self.has_servers else self.dedicated_odds
-        margin = max(self.hidden_odds - self.rules.hidden_mining, flatness - self.rules.dedicated_mining)
+        margin = max(self.hidden_margin, flatness - self.rules.dedicated_mining)
         free = probability(margin) if score is None else score
         bound = max(0.5, free) if verdict is Verdict.MINING else min(0.4999, free)
         return Judgement(

@@ -24,7 +24,7 @@ class Moved:
 
     child: int  # rows
     parent: int
-    onset: int  # the first day, as an index of days
+    days_ago: int  # on which it moved: 1 is the last day
     watts: float  # that fell, mean of the day's hours
 
 
@@ -33,8 +33,7 @@ def moved(site: Site, own_w: Floats, least_w: float) -> Iterator[Moved]:
 
     Two weeks are compared by the medians of their hours, which turn over on the fourth day after a move.
     """
-    days = own_w.shape[1]
-    if days < 2 * WEEK_DAYS:
+    if own_w.shape[1] < 2 * WEEK_DAYS:
         return
     rise_w = _profile(own_w[:, -WEEK_DAYS:]) - _profile(own_w[:, -2 * WEEK_DAYS : -WEEK_DAYS])
     before_w = mean(own_w[:, -2 * WEEK_DAYS : -WEEK_DAYS].reshape(len(own_w), -1))
@@ -47,7 +46,7 @@ def moved(site: Site, own_w: Floats, least_w: float) -> Iterator[Moved]:
         unlike_w = float(np.abs(rise_w[parent] + rise_w[child]).mean())
         enough = fell_w >= max(least_w, _LEAST_SHARE * before_w[child])
         if enough and unlike_w <= _MOST_UNLIKE * np.abs(rise_w[child]).mean():
-            yield Moved(child, parent, days - _TURNING_DAYS, fell_w)
+            yield Moved(child, parent, _TURNING_DAYS, fell_w)
 
 
 def _profile(hourly_w: Floats) -> Floats:

@@ -4,23 +4,27 @@ Each rule takes one meter's day and gives a judgement or None. To read the produ
 :data:`RULES` from top to bottom.
 """
 
+import math
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from agent.analyse.declared import declared
 from agent.analyse.detect import estimate, hidden
 from agent.analyse.detect.evidence import probability
 from agent.analyse.features.robust import mean, median
-from agent.analyse.meter_day import Case, MeterDay
+from agent.analyse.machines.weigh import shipped_machine_rules as machine_rules
+from agent.analyse.meter_day import Case, MeterDay, Rise
 from agent.analyse.tree_rules import contradicted, explained_below, moved_load
 from agent.records import Evidence, Judgement, Verdict
 
-MIN_HISTORY_DAYS = hidden.MIN_BEFORE_DAYS + hidden.MIN_AFTER_DAYS
 MIN_KNOWN_HOURS = 12  # of a day, or its mean may stand for another load than the day's
 _MIN_EXPORT = 0.02  # of the highest hour: below, a meter's zero is not better than that
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
-_REFINED_DAYS = 28  # of a case; later the search leaves its onset behind and would drag it along
+_EXPORT_DAYS = 70  # looked back for it: what the test for hidden loads compares, and some weeks
+_KNOWN = 0.7  # of the least history, as of what the test compares
+_SAME_DAYS = 3  # between onsets: a farm that begins at noon is seen on either day, a weekend blurs it
 
 
 Rule = Callable[[MeterDay], Judgement | None]
@@ -35,7 +39,7 @@ def generation(meter: MeterDay) -> Judgement | None:
 
 def exporting(meter: MeterDay) -> Judgement | None:
     """A load behind a meter through which the sun feeds back cannot be told from the season."""
-    compared = meter.hourly_w[-(hidden.BEFORE_DAYS + hidden.AFTER_DAYS) :]
+    compared = meter.hourly_w[-_EXPORT_DAYS:]
     lowest_w = float(np.nanmin(compared))
     if lowest_w >= -_MIN_EXPORT * float(np.nanmax(compared)) and meter.recent_w >= 0:
         return None
@@ -73,19 +77,17 @@ def open_case(meter: MeterDay) -> Judgement | None:
     case = meter.memory.case
     if case is None:
         return None
-    if not meter.stands(case.before_w, case.height_w):
+    if not meter.stands(case):
         meter.memory.case = None
-        meter.memory.hidden.clear()
         return None
-    same = abs(meter.onset_day - case.onset_day) <= 2 and meter.height_w > 0
-    if same and meter.day - case.onset_day < _REFINED_DAYS:
-        meter.memory.case = case = _case(meter, case.log_odds)
+    if meter.lead is not None:
+        meter.memory.case = case = _followed(meter, case, meter.lead)
     return _hidden_mining(meter, case)
 
 
 def dedicated_farm(meter: MeterDay) -> Judgement | None:
     """A feeder that is a farm as a whole."""
-    if not meter.is_farm or meter.recent_w < meter.rules.least_mining_w:
+    if not meter.is_farm or meter.level_w < meter.rules.least_mining_w:
         return None
     since = _running_since(meter)
     days = meter.day + 1 - since
@@ -98,38 +100,48 @@ def dedicated_farm(meter: MeterDay) -> Judgement | None:
 
 def exchanged_meter(meter: MeterDay) -> Judgement | None:
     """A load that rose when the meter or its transformer ratio was changed may be the old one, measured otherwise."""
-    if not (meter.onset_exchanged and meter.has_risen and meter.hidden_odds >= meter.rules.hidden_suspect):
+    lead = meter.lead
+    if lead is None or not lead.exchanged or meter.hidden_margin < meter.rules.hidden_suspect:
         return None
     text = (
-        f"the baseload rose by {meter.height_w:.0f} W when the meter or its settings were changed: compare its ratios "
+        f"the baseload rose by {lead.height_w:.0f} W when the meter or its settings were changed: compare its ratios "
         "with the transformers' nameplates"
     )
-    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("exchange", meter.height_w, 0.0, text),))
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("exchange", lead.height_w, 0.0, text),))
 
 
 def new_hidden_load(meter: MeterDay) -> Judgement | None:
-    """A step that was strong on each of the last days opens a case.
+    """A step of a farm's kind opens a case; not where servers are the business."""
+    if meter.lead is None or meter.hidden_margin < 0 or meter.has_servers:
+        return None
+    meter.memory.case = case = _case(meter, meter.lead)
+    return _hidden_mining(meter, case)
 
-    Not where servers are the business, nor where the baseload only returns to where it was.
-    """
-    days = meter.rules.hidden_persistence_days
-    strong = [odds >= meter.rules.hidden_mining for odds in meter.memory.hidden[-days:]]
-    if len(strong) < days or not all(strong) or not meter.has_risen:
+
+def machines_seen(meter: MeterDay) -> Judgement | None:
+    """Single machines that reboot are mining, whenever they came; their power is known within a factor of three."""
+    seen, least = meter.machines, machine_rules()
+    was_seen = meter.memory.machines_since is not None
+    if meter.has_servers or seen.log_odds < (least.suspect if was_seen else least.mining):
+        meter.memory.machines_since = None
         return None
-    if meter.has_servers or meter.has_stood_so_high:
-        return None
-    meter.memory.case = _case(meter, meter.hidden_odds)
-    return _hidden_mining(meter, meter.memory.case)
+    if meter.memory.machines_since is None:
+        meter.memory.machines_since = meter.day + 1 - seen.known_days
+    mining_w = estimate.counted_machines(seen.power_w, float(median(meter.base_w[-14:])))
+    score = probability(seen.log_odds - least.mining)
+    return meter.judgement(Verdict.MINING, seen.explain(), mining_w, meter.memory.machines_since, score)
 
 
 def suspect(meter: MeterDay) -> Judgement | None:
     """Evidence that is not enough for an alarm."""
     if meter.recent_w < meter.rules.least_mining_w:
         return None
-    if meter.hidden_odds >= meter.rules.hidden_suspect and meter.has_risen:
-        return meter.judgement(Verdict.SUSPECT, (*meter.explain_hidden(), *_returned(meter)))
+    if meter.lead is not None and meter.hidden_margin >= meter.rules.hidden_suspect:
+        return meter.judgement(Verdict.SUSPECT, (*meter.lead.reasons, *meter.machines.explain()))
     if meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
         return meter.judgement(Verdict.SUSPECT, meter.explain_dedicated())
+    if meter.machines.log_odds >= machine_rules().suspect:
+        return meter.judgement(Verdict.SUSPECT, meter.machines.explain())
     return None
 
 
@@ -142,19 +154,22 @@ def flat(meter: MeterDay) -> Judgement | None:
 
 def short_history(meter: MeterDay) -> Judgement | None:
     """Without three weeks of history, or across its gaps, a hidden load cannot be told from the building."""
-    known = int(np.isfinite(meter.base_w).sum())
-    if known >= MIN_HISTORY_DAYS and np.isfinite(meter.height_w):
+    known = np.isfinite(meter.base_w)
+    if known[-hidden.MIN_HISTORY_DAYS :].sum() >= _KNOWN * hidden.MIN_HISTORY_DAYS:
         return None
-    text = f"usable days of history: {known}; a hidden load can be told from {MIN_HISTORY_DAYS} without long gaps on"
-    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("history", float(known), 0.0, text),))
+    days, least = int(known.sum()), hidden.MIN_HISTORY_DAYS
+    text = f"usable days of history: {days}; a hidden load can be told from {least} without long gaps on"
+    return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("history", float(days), 0.0, text),))
 
 
 def normal(meter: MeterDay) -> Judgement:
     """Nothing speaks for mining that began while the meter was watched."""
-    if meter.height_w > 0:
-        return meter.judgement(Verdict.NORMAL, meter.explain_hidden())
-    reason = Evidence("baseload_step", meter.height_w, 0.0, "the baseload has not risen in the last six weeks")
-    return meter.judgement(Verdict.NORMAL, (reason,))
+    lead = meter.lead
+    if lead is None:
+        text = "the baseload has not risen in the last weeks"
+        return meter.judgement(Verdict.NORMAL, (Evidence("baseload_step", 0.0, 0.0, text),))
+    text = f"the baseload's likeliest rise of the last weeks, by {lead.height_w:.0f} W, is not of a farm's kind"
+    return meter.judgement(Verdict.NORMAL, (Evidence("baseload_step", lead.height_w, round(lead.margin, 2), text),))
 
 
 RULES: tuple[Rule, ...] = (
@@ -170,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     exchanged_meter,
     moved_load,
     new_hidden_load,
+    machines_seen,
     suspect,
     flat,
     short_history,
@@ -182,30 +198,37 @@ def decide(meter: MeterDay) -> Judgement:
     return next(judgement for rule in RULES if (judgement := rule(meter)) is not None)
 
 
-def _returned(meter: MeterDay) -> tuple[Evidence, ...]:
-    if not meter.has_stood_so_high:
-        return ()
-    text = f"the baseload stood at {meter.earlier_w:.0f} W in an earlier week: it may only have returned"
-    return (Evidence("earlier_level", meter.earlier_w, 0.0, text),)
+def _case(meter: MeterDay, rise: Rise) -> Case:
+    half = estimate.half_width(rise.spread_w, meter.recent_w, meter.rules)
+    reasons = (*rise.reasons, *(meter.machines.explain() if meter.machines.gain > 0 else ()))
+    margin = meter.hidden_margin
+    return Case(rise.onset_day, rise.onset_day, rise.before_w, rise.height_w, half, margin, reasons)
 
 
-def _case(meter: MeterDay, least_odds: float) -> Case:
-    half = estimate.half_width(meter.spread_w, meter.recent_w, meter.rules)
-    odds = max(least_odds, meter.hidden_odds)
-    return Case(meter.onset_day, meter.before_w, meter.height_w, half, odds, meter.explain_hidden())
+def _followed(meter: MeterDay, case: Case, rise: Rise) -> Case:
+    """Take up what the days have added: the same onset seen better, or another batch of machines."""
+    if case.newest_day == case.onset_day and abs(rise.onset_day - case.onset_day) <= _SAME_DAYS:
+        return _case(meter, rise) if meter.hidden_margin >= case.margin else case
+    if rise.onset_day <= case.newest_day + _SAME_DAYS or meter.hidden_margin < 0:
+        return case
+    height_w = case.height_w + rise.height_w
+    half_w = math.hypot(case.half_width_w, estimate.half_width(rise.spread_w, meter.recent_w, meter.rules))
+    text = f"a further {rise.height_w:.0f} W came in the same way"
+    batch = Evidence("batch", rise.height_w, round(rise.margin, 2), text)
+    return msgspec.structs.replace(
+        case, newest_day=rise.onset_day, height_w=height_w, half_width_w=half_w, reasons=(*case.reasons[:4], batch)
+    )
 
 
 def _hidden_mining(meter: MeterDay, case: Case) -> Judgement:
     mining_w = estimate.hidden_load(case.height_w, case.half_width_w, meter.load_w - estimate.rest(case.before_w))
-    score = probability(case.log_odds - meter.rules.hidden_mining)
-    return meter.judgement(Verdict.MINING, case.reasons, mining_w, case.onset_day, score)
+    return meter.judgement(Verdict.MINING, case.reasons, mining_w, case.onset_day, probability(case.margin))
 
 
 def _running_since(meter: MeterDay) -> int:
-    """Give the first day since which the feeder has run at half of its present level or more; gaps count as running."""
-    daily = mean(meter.hourly_w, axis=-1)
-    low = np.flatnonzero(daily < 0.5 * median(daily[-14:]))
-    low = low[low < len(daily) - 14]
-    first_known = int(np.flatnonzero(np.isfinite(daily))[0])
-    start = int(low[-1]) + 1 if len(low) else first_known
-    return meter.day + 1 - len(daily) + start
+    """Give the day since which the feeder has run; two days in a row under half of its level end a use of it."""
+    low = mean(meter.hourly_w, axis=-1) < 0.5 * meter.level_w  # a gap counts as running, and so does a day's outage
+    idle = np.flatnonzero(low[1:] & low[:-1])
+    first_known = int(np.flatnonzero(np.isfinite(meter.hourly_w).any(axis=-1))[0])
+    start = int(idle[-1]) + 2 if len(idle) else first_known
+    return meter.day + 1 - len(low) + start

@@ -12,11 +12,11 @@ from agent.analyse.detect.evidence import Rules
 from agent.analyse.features.robust import Floats
 from agent.analyse.site import Site
 from agent.analyse.site_day import SiteBook, SiteEnergy
-from agent.analyse.tree_watch import hidden_test
-from agent.analyse.unseen import LOOKED_AT_DAYS, unseen_w
+from agent.analyse.unseen import unseen_w
 from agent.emission_factors import EmissionFactor
 from agent.records import Verdict
 
+_RECENT_DAYS = 400  # as many as the history holds
 _CLEAN = (Verdict.NORMAL, Verdict.FLAT)  # of which it makes sense to ask what was not seen
 
 
@@ -26,13 +26,15 @@ class SiteLedger:
     def __init__(self, name: str | None, site: Site, factors: Mapping[str, EmissionFactor], rules: Rules) -> None:
         self._name, self._site, self._factors, self._rules = name, site, factors, rules
         self._book = SiteBook(site)
-        self._recent: deque[Day] = deque(maxlen=LOOKED_AT_DAYS)
+        self._hourly_w: deque[Floats] = deque(maxlen=_RECENT_DAYS)  # each (meters, 24)
+        self._last: Day | None = None
         self._total: SiteEnergy | None = None
 
     def take(self, day: Day) -> dict[str, Any]:
         """Enter a day, and give it as a JSON object."""
         energy = self._book.day(day)
-        self._recent.append(day)
+        self._hourly_w.append(day.hourly_w)
+        self._last = day
         self._total = energy if self._total is None else self._total.joined(energy)
         return site_report.report(self._name, energy, self._factors)
 
@@ -58,17 +60,11 @@ class SiteLedger:
 
     def _unseen(self) -> dict[str, float]:
         """Give the least load that would have been found, W, behind each meter that is clean on the last day."""
-        own_w = self._site.remainder(np.stack([day.hourly_w for day in self._recent], axis=1))
-        weekend = (np.array([day.number for day in self._recent]) + 3) % 7 >= 5  # day 0 was a Thursday
+        if self._last is None:
+            return {}
+        own_w = self._site.remainder(np.stack(self._hourly_w, axis=1))
         return {
-            judged.meter: self._meter(own_w[row], weekend)
-            for row, judged in enumerate(self._recent[-1].judgements)
+            judged.meter: unseen_w(own_w[row], self._last.number, self._rules)
+            for row, judged in enumerate(self._last.judgements)
             if judged.verdict in _CLEAN and self._site.meters[row].role == "load"
         }
-
-    def _meter(self, own_w: Floats, weekend: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
-        find = hidden_test(self._rules)
-        rules = self._rules
-        return unseen_w(
-            own_w, weekend, lambda rows, days: find(rows, days)[0], rules.hidden_mining, rules.least_mining_w
-        )

@@ -8,7 +8,6 @@ no meter most of it, and where reactive power is known, what came has the power 
 Even then it is told as an observation, never as mining.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +67,6 @@ def sums(site: Site) -> tuple[Sum, ...]:
             below.setdefault(parent, []).append(row)
     found = {tuple(rows): name for name, rows in below.items() if len(rows) > 1}
     return tuple(Sum(name, rows) for rows, name in found.items())
-
-
-def added(sets: Sequence[Sum], own: Floats) -> Floats:
-    """Give the sums of the meters' own loads, (sums, days, 24): unknown where a member is."""
-    return np.array([own[list(one.rows)].sum(axis=0) for one in sets]).reshape(-1, *own.shape[1:])
 
 
 def step_power_factor(lift_w: float, lift_var: float) -> float:

@@ -26,10 +26,11 @@ def explained_below(meter: MeterDay) -> Judgement | None:
 
 def moved_load(meter: MeterDay) -> Judgement | None:
     """A load that fell at a sub-meter when it rose beside it is no new one: it moved, perhaps around the meter."""
-    if not meter.has_risen or meter.moved_w < _MOVED * meter.height_w:
+    moved_w = meter.moved(meter.lead.onset_day) if meter.lead is not None else 0.0
+    if meter.lead is None or moved_w < _MOVED * meter.lead.height_w:
         return None
     text = (
-        f"{meter.moved_w:.0f} W of what rose here fell at a sub-meter in the same days: a load was connected "
+        f"{moved_w:.0f} W of what rose here fell at a sub-meter in the same days: a load was connected "
         "elsewhere, or is led past its meter"
     )
-    return meter.judgement(Verdict.SUSPECT, (Evidence("bypass", meter.moved_w, 0.0, text),))
+    return meter.judgement(Verdict.SUSPECT, (Evidence("bypass", moved_w, 0.0, text),))

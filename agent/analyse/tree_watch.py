@@ -4,28 +4,25 @@ Both are told as notices, once each. Neither is a verdict on a meter: who moved 
 machines is for people to find out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.analyse import splitting
-from agent.analyse.detect import hidden
 from agent.analyse.detect.evidence import Rules
-from agent.analyse.features.rhythm import baseload
+from agent.analyse.detect.hidden import HiddenTest, LoadOf
+from agent.analyse.detect.onset import BEFORE_DAYS, lift
 from agent.analyse.features.robust import Floats, median
-from agent.analyse.history import History
-from agent.analyse.meter_day import REACHED
-from agent.analyse.moved import Moved, moved
+from agent.analyse.moved import WEEK_DAYS, Moved, moved
 from agent.analyse.site import Site
 from agent.analyse.splitting import Rise, Sum
 from agent.records import Notice
 
-_SILENT_DAYS = 60  # after a finding: the search for onsets looks back six weeks and would find it again
-_LOOKED_AT_DAYS = 240  # what the test for hidden loads looks at: six weeks, and half a year of what came before
-_STANDS = 0.4  # of the rise must still be there in the last days
+_SILENT_DAYS = 60  # after a finding: what rose is asked about for weeks
+_SURE_DAYS = 14  # the second look at an onset: a holiday that looked like one no longer does
 _SAME_DAYS = 3  # a median of seven days turns over on the fourth, or where weekends blur it, two later
 
 
@@ -37,68 +34,33 @@ class MovedLoad(msgspec.Struct):
 
 
 class WatchState(msgspec.Struct):
-    """What must survive a restart: last days' log-odds of each sum, what was told until when, what moved."""
+    """What must survive a restart: until when what was told is not told again, and what moved."""
 
-    odds: dict[str, list[float]] = {}
     silent_until: dict[str, int] = {}
     moved: dict[str, MovedLoad] = {}  # by the parent that shows it now
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The meters' own loads, (meters, days, 24), and what belongs to their days."""
+    """The meters' own loads until the day that is over; each gives the last so many days held, or all."""
 
-    own_w: Floats
-    own_var: Callable[[], Floats]  # reactive power, NaN where unknown; asked for when there is a finding
-    weekend: NDArray[np.bool_]
-    first_day: int
-
-    @property
-    def today(self) -> int:
-        """Number of the last day."""
-        return self.first_day + len(self.weekend) - 1
-
-
-Find = Callable[[Floats, NDArray[np.bool_]], tuple[Floats, hidden.Step]]
-
-
-def hidden_test(rules: Rules) -> Find:
-    """Give the test for hidden loads as log-odds and step of each row, (rows, days, 24) in."""
-
-    def find(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[Floats, hidden.Step]:
-        values, step = hidden.features(hourly_w, weekend)
-        odds, _ = rules.hidden.weigh(values)
-        return np.where(np.isfinite(values["lift_share"]), odds, -np.inf), step
-
-    return find
+    own_w: LoadOf  # (meters, days, 24)
+    own_var: LoadOf  # reactive power, NaN where unknown; asked for when there is a finding
+    today: int  # number of the last day
 
 
 class TreeWatch:
-    """Watches one site's tree; ``state`` is its whole state."""
+    """Watches one site's tree; ``state`` is all that does not follow from the history."""
 
-    def __init__(self, site: Site, rules: Rules, find: Find | None = None) -> None:
+    def __init__(self, site: Site, rules: Rules) -> None:
         self._site, self._rules = site, rules
-        self._find = find or hidden_test(rules)
-        self._sums = splitting.sums(site)
+        self._tests = [(one, HiddenTest(rules)) for one in splitting.sums(site)]  # apart: sums are no siblings
         self.state = WatchState()
 
-    def day(self, history: History, day: int) -> tuple[Notice, ...]:
-        """Look at the day with this number, which is over, and give what is to be told."""
+    def look(self, days: Days) -> tuple[Notice, ...]:
+        """Look at the day that is over, and give what is to be told."""
         if len(self._site.meters) == 1:
             return ()
-        own_w = self._site.remainder(history.hourly_w(day, _LOOKED_AT_DAYS))
-        numbers = history.day_numbers(day, _LOOKED_AT_DAYS)
-        return self.look(
-            Days(
-                own_w,
-                lambda: self._site.remainder(history.hourly("reactive_power_var", day, _LOOKED_AT_DAYS)),
-                (numbers + 3) % 7 >= 5,  # day 0 was a Thursday
-                int(numbers[0]),
-            )
-        )
-
-    def look(self, days: Days) -> tuple[Notice, ...]:
-        """Look at the last of these days."""
         return (*self._moves(days), *self._splits(days))
 
     def moved_w(self, parent: str, onset_day: int) -> float:
@@ -107,29 +69,18 @@ class TreeWatch:
         return load.watts if load is not None and abs(load.onset_day - onset_day) <= _SAME_DAYS else 0.0
 
     def _moves(self, days: Days) -> Iterator[Notice]:
-        for found in moved(self._site, days.own_w, self._rules.least_mining_w):
+        for found in moved(self._site, days.own_w(2 * WEEK_DAYS), self._rules.least_mining_w):
             child, parent = self._site.names[found.child], self._site.names[found.parent]
             if self._is_news(f"bypass {child}", days.today):
-                self.state.moved[parent] = MovedLoad(days.first_day + found.onset, found.watts)
+                self.state.moved[parent] = MovedLoad(days.today + 1 - found.days_ago, found.watts)
                 yield _bypass(child, parent, found)
 
     def _splits(self, days: Days) -> Iterator[Notice]:
-        if not self._sums:
-            return
-        summed_w = splitting.added(self._sums, days.own_w)
-        odds, step = self._find(summed_w, days.weekend)
-        base_w = baseload(summed_w)
-        for row, one in enumerate(self._sums):
-            past = self.state.odds.setdefault(one.name, [])
-            past.append(float(np.clip(odds[row], -99.0, 99.0)))
-            del past[: -self._rules.hidden_persistence_days]
-            onset, height_w = int(step.onset[row]), float(step.height_w[row])
-            lasting = len(past) == self._rules.hidden_persistence_days and min(past) >= self._rules.hidden_suspect
-            enough = height_w >= 2 * self._rules.least_mining_w
-            is_new = step.earlier_w[row] < step.before_w[row] + REACHED * height_w  # not a term after its break
-            stands = float(median(base_w[row, -5:])) >= step.before_w[row] + _STANDS * height_w
-            if lasting and enough and is_new and stands:
-                rise = _rise(one, days, onset)
+        for one, test in self._tests:
+            found = test.day(partial(_summed, one, days.own_w), days.today)
+            enough = found.height_w[0] >= 2 * self._rules.least_mining_w
+            if enough and found.age[0] >= _SURE_DAYS and found.margin[0] >= self._rules.hidden_suspect:
+                rise = _rise(one, days, int(found.age[0]))
                 if rise.is_spread and self._is_news("splitting", days.today):
                     yield _splitting(one, rise, self._site)
 
@@ -141,10 +92,19 @@ class TreeWatch:
         return True
 
 
-def _rise(one: Sum, days: Days, onset: int) -> Rise:
-    rows = list(one.rows)
-    lifts_w = np.array([hidden.lift(days.own_w[row], days.weekend, onset) for row in rows])
-    lift_var = hidden.lift(days.own_var()[rows].sum(axis=0), days.weekend, onset)
+def _summed(one: Sum, own_w: LoadOf, days: int | None) -> Floats:
+    """Give the sum of some meters' own loads, (1, days, 24); unknown where one is."""
+    summed: Floats = own_w(days)[list(one.rows)].sum(axis=0, keepdims=True)
+    return summed
+
+
+def _rise(one: Sum, days: Days, age: int) -> Rise:
+    looked_at = BEFORE_DAYS + age
+    own_w, own_var = days.own_w(looked_at)[list(one.rows)], days.own_var(looked_at)[list(one.rows)]
+    held = own_w.shape[1]
+    weekend = (np.arange(days.today + 1 - held, days.today + 1) + 3) % 7 >= 5  # day 0 was a Thursday
+    lifts_w = np.array([lift(member, weekend, held - age) for member in own_w])
+    lift_var = lift(own_var.sum(axis=0), weekend, held - age)
     factor = splitting.step_power_factor(float(median(lifts_w.sum(axis=0))), float(median(lift_var)))
     return Rise(lifts_w, factor)
 

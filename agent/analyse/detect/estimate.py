@@ -48,6 +48,17 @@ def dedicated_feeder(load_w: float, rules: Rules) -> Estimate:
     return load * (1 - rules.dedicated_overhead), load * (1 - rules.dedicated_overhead / 2), load
 
 
+def counted_machines(power_w: float, base_w: float) -> Estimate:
+    """Give the estimate of machines that were counted by their reboots, never more than the baseload.
+
+    How often a machine reboots is known within a factor of three, so their number is no better.
+
+    >>> counted_machines(9000.0, 20000.0)
+    (3000.0, 9000.0, 20000.0)
+    """
+    return limited((power_w / 3, power_w, 3 * power_w), base_w)
+
+
 def within(judgement: Judgement, load_w: float, day_w: float, rest_w: float) -> Judgement:
     """Carry a day's judgement into a window that measured ``load_w``, the day having measured ``day_w``.
 

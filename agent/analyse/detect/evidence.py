@@ -1,4 +1,4 @@
-"""Additive evidence: each feature moves the log-odds by ``weight * (value - typical) / scale``.
+"""Additive evidence: each feature moves the log-odds by what its curve says of its value.
 
 A feature that is unknown (NaN) moves nothing. The sum is honest only because every term can be
 shown to people with its number and its share in the verdict. Weights come from
@@ -23,32 +23,27 @@ _MOST_REASONS = 5  # what an operator reads of one meter
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """How one feature is weighed: log-odds per ``scale`` of difference from what is ``typical``."""
-
-    weight: float
-    typical: float
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
 class Model:
-    """A sum of terms over an intercept, all in natural log-odds."""
+    """A sum of curves over an intercept, all in natural log-odds.
+
+    Each curve is two rows of equal length, the feature's values, rising, and what they weigh: straight
+    between them, level beyond the ends.
+    """
 
     intercept: float
-    terms: Mapping[str, Term]
+    curves: Mapping[str, Floats]
 
     def weigh(self, features: Mapping[str, Floats]) -> tuple[Floats, dict[str, Floats]]:
-        """Give the log-odds (meters,) and each term's part of them.
+        """Give the log-odds (meters,) and each curve's part of them.
 
-        >>> model = Model(-1.0, {"dwell": Term(2.0, 0.5, 0.25)})
-        >>> total, parts = model.weigh({"dwell": np.array([1.0, np.nan])})
+        >>> model = Model(-1.0, {"dwell": np.array([[0.5, 1.0], [0.0, 4.0]])})
+        >>> total, parts = model.weigh({"dwell": np.array([0.2, 0.75, np.nan])})
         >>> total.tolist(), parts["dwell"].tolist()
-        ([3.0, -1.0], [4.0, 0.0])
+        ([-1.0, 1.0, -1.0], [0.0, 2.0, 0.0])
         """
         parts = {
-            name: np.nan_to_num(term.weight * (features[name] - term.typical) / term.scale, nan=0.0)
-            for name, term in self.terms.items()
+            name: np.nan_to_num(np.interp(features[name], values, weights), nan=0.0)
+            for name, (values, weights) in self.curves.items()
         }
         total: Floats = self.intercept + np.sum(list(parts.values()), axis=0)
         return total, parts
@@ -58,11 +53,10 @@ class Model:
 class Rules:
     """All numbers of the judgement. Log-odds unless the name says otherwise."""
 
-    hidden: Model
+    hidden: tuple[Model, ...]  # one for each age at which an onset is looked at
     dedicated: Model
-    hidden_mining: float
-    hidden_suspect: float
-    hidden_persistence_days: int
+    hidden_mining: tuple[float, ...]  # mean log-odds of the looks so far, after each of them
+    hidden_suspect: float  # of the margin above hidden_mining; negative
     dedicated_mining: float
     dedicated_suspect: float
     dedicated_flat: float
@@ -70,6 +64,7 @@ class Rules:
     power_factor_good: float
     power_factor_bad: float
     power_factor_weight: float
+    weather_weight: float
     least_mining_w: float
     estimate_noise: float
     estimate_season: float
@@ -81,7 +76,8 @@ def shipped_rules() -> Rules:
     """Read ``configs/judgement.toml`` as it is shipped."""
     with (files("configs") / "judgement.toml").open("rb") as file:
         table = tomllib.load(file)
-    return Rules(hidden=_model(table["hidden"]), dedicated=_model(table["dedicated"]), **table["rules"])
+    hidden = tuple(_model(table["hidden"][age]) for age in sorted(table["hidden"], key=int))
+    return Rules(hidden=hidden, dedicated=_model(table["dedicated"]), **table["fitted"], **table["rules"])
 
 
 @cache
@@ -93,7 +89,7 @@ def shipped_table(section: str) -> Mapping[str, Any]:
 
 
 def _model(table: Mapping[str, Any]) -> Model:
-    return Model(table["intercept"], {name: Term(*numbers) for name, numbers in table["terms"].items()})
+    return Model(table["intercept"], {name: np.array(points).T for name, points in table["points"].items()})
 
 
 def probability(log_odds: float) -> float:

@@ -1,167 +1,152 @@
-"""Did a farm start behind this meter? A step in the daily baseload that lifts all hours alike and stays.
+"""Did a farm start behind this meter? Each day is asked, 7, 14 and 25 days after it, whether one began then.
 
-For every possible onset of the last six weeks the baseload before and after is compared; the
-clearest onset is then questioned: is the step large for this meter's own past, is it sharp,
-does it lift each hour of workdays and weekends by the same amount? A new
-chiller, a term or a season does not (docs/detection.md).
+The same evidence is weighed again as the days accumulate (:mod:`agent.analyse.detect.onset`), each
+time with the curves of its age, and the log-odds so far are averaged: a holiday that looks like an
+onset after a week no longer does after three. What is asked of one day never changes afterwards, so
+its answer is kept; and nothing later than the day is used.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analyse.features.rhythm import baseload
-from agent.analyse.features.robust import Floats, mean, median, quantile, ratio
+from agent.analyse.detect.evidence import Rules, reasons
+from agent.analyse.detect.onset import BEFORE_DAYS, TEXTS, Look, Step, evidence
+from agent.analyse.detect.sketch import FORTNIGHT_DAYS, Sketch
+from agent.analyse.features.robust import Floats
+from agent.records import Evidence
 
-BEFORE_DAYS = 28  # what the load was: four weeks, so that each hour of the week is seen four times
-AFTER_DAYS = 42  # an onset older than six weeks is found by then or merges with the season
-MIN_BEFORE_DAYS = 14
-MIN_AFTER_DAYS = 7  # a full week, or the lift over the week's hours is unknown
-EARLIER_DAYS = 100  # a summer break and the weeks before it: what stood then may return; longer costs recall
-_MIN_PAST_DAYS = 70  # what came before the six weeks, to know what steps this meter makes by itself
+AGES = (7, 14, 25)  # days since the onset: a week of all hours, two, and as many as leave a farm found within four
+LOOKED_AT_DAYS = BEFORE_DAYS + AGES[-1]
+MIN_BEFORE_DAYS = 14  # known hours of two weekends
+MIN_HISTORY_DAYS = MIN_BEFORE_DAYS + AGES[0]
+_KNOWN = 0.7  # of the fortnight before and of the days since: five of a week
+_STEADIEST = 1  # of the AGES: a fortnight either side errs least, later the season has moved on
+
+
+LoadOf = Callable[[int | None], Floats]  # the last so many days of those held, or all: (meters, days, 24), W
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """The clearest onset of each meter, arrays (meters,). ``onset`` indexes days; W unless noted.
+class Answer:
+    """What one day, asked at one age, has answered; arrays (meters,)."""
 
-    NaN, and onset -1, where there is too little history.
+    log_odds: Floats  # -inf where there is no rise, or too little is known
+    values: Mapping[str, Floats]
+    parts: Mapping[str, Floats]
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The likeliest onset that today's questions found; arrays (meters,).
+
+    ``margin`` is the log-odds above those from which it is a farm's, -inf where there is nothing;
+    ``age`` the days that have passed since, today's included.
     """
 
-    onset: NDArray[np.intp]
+    margin: Floats
+    age: NDArray[np.intp]
     height_w: Floats
     before_w: Floats
     spread_w: Floats
-    earlier_w: Floats  # highest week of the baseload in the hundred days that ended a week before the onset
-    sharpness: Floats  # share of the height reached between the three days before and after
+    answers: tuple[tuple[Answer, ...], ...]  # of the onset of each of the AGES, at all ages so far
+
+    def reasons(self, row: int) -> tuple[Evidence, ...]:
+        """Give one meter's evidence in words: values of the last look, weights averaged over all looks."""
+        answers = self.answers[AGES.index(int(self.age[row]))]
+        parts = {name: np.mean([answer.parts[name] for answer in answers], axis=0) for name in answers[-1].parts}
+        return reasons(row, answers[-1].values, parts, TEXTS)
 
 
-def find_step(base_w: Floats) -> Step:
-    """Search the onset that best divides the daily baseload, (meters, days) in W, into before and after."""
-    meters, days = base_w.shape
-    onsets = np.arange(max(MIN_BEFORE_DAYS, days - AFTER_DAYS), days - MIN_AFTER_DAYS + 1)
-    if not len(onsets):
-        nothing = np.full(meters, np.nan)
-        return Step(np.full(meters, -1), nothing, nothing, nothing, nothing, nothing)
-    before = _gather(base_w, onsets[:, None] + np.arange(-BEFORE_DAYS, 0))
-    after = _gather(base_w, onsets[:, None] + np.arange(AFTER_DAYS))
-    low, high = median(before), median(after)
-    height = high - low
-    residual = np.concatenate([np.abs(before - low[..., None]), np.abs(after - high[..., None])], axis=-1)
-    rounding = 0.005 * np.abs(mean(base_w[:, -70:]))[:, None]  # of a register, in a daily baseload
-    floor = np.maximum(rounding, 1e-9)  # an idle feeder has no step, rather than none that is known
-    spread = 1.4826 * median(residual) + floor
-    n_before, n_after = np.isfinite(before).sum(-1), np.isfinite(after).sum(-1)
-    weight = np.sqrt(1 / np.maximum(n_before, 1) + 1 / np.maximum(n_after, 1))
-    noise = (mean(residual) + floor) * weight  # the mean, because days on the wrong side must count
-    clear = ratio(height, noise)
-    usable = (n_before >= MIN_BEFORE_DAYS - 4) & (n_after >= MIN_AFTER_DAYS - 2) & np.isfinite(clear)
-    best = np.where(usable, clear, -np.inf).argmax(axis=-1)
-    row = np.arange(meters)
-    found = usable[row, best]
-    onset = np.where(found, onsets[best], -1)
-    sharpness = ratio(mean(after[..., :3]) - mean(before[..., -3:]), height)[row, best]
-    return Step(
-        onset=onset,
-        height_w=np.where(found, height[row, best], np.nan),
-        before_w=np.where(found, low[row, best], np.nan),
-        spread_w=np.where(found, spread[row, best], np.nan),
-        earlier_w=_highest_week(base_w, onset - 7),
-        sharpness=np.where(found, sharpness, np.nan),
+class HiddenTest:
+    """The test of some meters' loads, day by day. All that it keeps follows from the history."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._sketch = Sketch(0)
+        self._sketched_day = -1
+        self._kept: dict[tuple[int, int], Answer] = {}  # by number of the onset's day, and age
+
+    @property
+    def base_w(self) -> Floats:
+        """Baseload of all days held, (meters, days)."""
+        return self._sketch.base_w
+
+    def day(self, load_w: LoadOf, day: int) -> Candidates:
+        """Ask about the onsets that are 7, 14 and 25 days old at the end of ``day``."""
+        if day == self._sketched_day + 1:
+            self._sketch.add(load_w(1)[:, -1])
+        else:  # the first, or the clock has leapt
+            self._sketch = Sketch.of(load_w(None))
+            self._kept.clear()
+        self._sketched_day = day
+        self._kept = {key: answer for key, answer in self._kept.items() if key[0] > day - AGES[-1]}
+        recent_w = load_w(LOOKED_AT_DAYS)
+        answers = tuple(
+            tuple(self._answer(recent_w, day, day + 1 - age, look_age) for look_age in AGES[: index + 1])
+            for index, age in enumerate(AGES)
+        )
+        return _likeliest(answers, self._rules)
+
+    def _answer(self, recent_w: Floats, today: int, onset_day: int, age: int) -> Answer:
+        key = (onset_day, age)
+        if key not in self._kept:
+            self._kept[key] = self._ask(recent_w, today + 1 - onset_day, onset_day, age)
+        return self._kept[key]
+
+    def _ask(self, recent_w: Floats, ago: int, onset_day: int, age: int) -> Answer:
+        look = _look(recent_w, self._sketch, ago, onset_day, age)
+        if look is None:
+            nothing = np.full(len(recent_w), np.nan)
+            return Answer(np.full(len(recent_w), -np.inf), {}, {}, Step(nothing, nothing, nothing, nothing))
+        values, step = evidence(look)
+        log_odds, parts = self._rules.hidden[AGES.index(age)].weigh(values)
+        known = np.isfinite(self._sketch.base_w)
+        before, after = known[:, look.onset - FORTNIGHT_DAYS : look.onset], known[:, look.onset : look.onset + age]
+        enough = (before.mean(axis=1) >= _KNOWN) & (after.mean(axis=1) >= _KNOWN)
+        return Answer(np.where(enough & (step.height_w > 0), log_odds, -np.inf), values, parts, step)
+
+
+def _look(recent_w: Floats, sketch: Sketch, ago: int, onset_day: int, age: int) -> Look | None:
+    """Cut out what is looked at of an onset so many days ago; None where the history does not reach."""
+    onset = recent_w.shape[1] - ago
+    before = min(BEFORE_DAYS, onset)
+    if before < MIN_BEFORE_DAYS:
+        return None
+    weekend = (np.arange(onset_day - before, onset_day + age) + 3) % 7 >= 5  # day 0 was a Thursday
+    return Look(
+        recent_w[:, onset - before : onset], recent_w[:, onset : onset + age], weekend, sketch, sketch.days - ago
     )
 
 
-def _highest_week(base_w: Floats, before: NDArray[np.intp]) -> Floats:
-    """Give the highest median of seven days, four of them known, in the hundred days that end before ``before``."""
-    start = np.arange(base_w.shape[-1])
-    weeks = _gather(base_w, start[:, None] + np.arange(7))
-    level = np.where(np.isfinite(weeks).sum(axis=-1) >= 4, median(weeks), np.nan)
-    inside = (start + 7 <= before[:, None]) & (start >= before[:, None] - EARLIER_DAYS)
-    return quantile(np.where(inside, level, np.nan), 1.0)
+def _likeliest(answers: tuple[tuple[Answer, ...], ...], rules: Rules) -> Candidates:
+    """Choose each meter's onset with the largest margin."""
+    margins: Floats = np.array(
+        [
+            np.mean([answer.log_odds for answer in of_onset], axis=0) - least
+            for of_onset, least in zip(answers, rules.hidden_mining, strict=True)
+        ]
+    )
+    best = margins.argmax(axis=0)
+    steps = [of_onset[min(index, _STEADIEST)].step for index, of_onset in enumerate(answers)]
+
+    def chosen(of_each: Sequence[Floats]) -> Floats:
+        each: Floats = np.array(of_each)
+        return each[best, np.arange(len(best))]
+
+    return Candidates(
+        margin=chosen(list(margins)),
+        age=np.array(AGES)[best],
+        height_w=chosen([step.height_w for step in steps]),
+        before_w=chosen([step.before_w for step in steps]),
+        spread_w=chosen([step.spread_w for step in steps]),
+        answers=answers,
+    )
 
 
-def _gather(series: Floats, index: NDArray[np.intp]) -> Floats:
-    """Give ``series[:, index]`` with NaN where the index leaves the series; (meters, *index.shape)."""
-    inside = (index >= 0) & (index < series.shape[-1])
-    return np.where(inside, series[:, np.clip(index, 0, series.shape[-1] - 1)], np.nan)
-
-
-def lift(hourly_w: Floats, weekend: NDArray[np.bool_], onset: int) -> Floats:
-    """Give by how much each of the 48 hours (workday, weekend) rose at ``onset``, in W, shape (48,).
-
-    ``hourly_w`` (days, 24) of one meter. NaN where a kind of day is missing before or after.
-
-    >>> hourly = np.full((35, 24), 10.0); hourly[21:] += 5.0
-    >>> rise = lift(hourly, np.arange(35) % 7 >= 5, 21)
-    >>> rise.shape, float(rise.min()), float(rise.max())
-    ((48,), 5.0, 5.0)
-    """
-    first, last = max(0, onset - BEFORE_DAYS), onset + AFTER_DAYS
-    rises = []
-    for kind in (False, True):
-        before = hourly_w[first:onset][weekend[first:onset] == kind]
-        after = hourly_w[onset:last][weekend[onset:last] == kind]
-        enough = len(before) >= 2 and len(after) >= 2
-        rises.append(median(after, axis=0) - median(before, axis=0) if enough else np.full(24, np.nan))
-    return np.concatenate(rises)
-
-
-def features(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[dict[str, Floats], Step]:
-    """Compute the evidence of the clearest onset; all (meters,), NaN where unknown.
-
-    ``hourly_w`` (meters, days, 24) of up to 400 days that end today, ``weekend`` (days,).
-    """
-    base_w = baseload(hourly_w)
-    step = find_step(base_w)
-    rises = np.full((len(hourly_w), 48), np.nan)
-    means = np.full(len(hourly_w), np.nan)
-    for row in np.flatnonzero((step.onset >= 0) & (step.height_w > 0)):
-        onset = int(step.onset[row])
-        rises[row] = lift(hourly_w[row], weekend, onset)
-        means[row] = mean(hourly_w[row, max(0, onset - BEFORE_DAYS) : onset].ravel())
-    largest = _largest_step(base_w)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        middle = median(rises)
-        evenness = np.where(middle > 0, middle, np.nan)
-        height = np.where(step.height_w > 0, step.height_w, np.nan)
-        values = {
-            "lift_share": np.log(np.clip(height / means, 1e-3, 3.0)),
-            "clarity": np.log(np.clip(height / step.spread_w, 0.05, 1e3)),
-            "sharpness": np.clip(step.sharpness, -0.5, 1.5),
-            "lift_spread": np.clip((quantile(rises, 0.75) - quantile(rises, 0.25)) / evenness, 0.0, 3.0),
-            "past_largest": np.clip(np.log(height / largest), -2.0, 2.0),
-        }
-    return values, step
-
-
-def _largest_step(base_w: Floats) -> Floats:
-    """Give the largest of this meter's earlier 14-day steps, in W.
-
-    Earlier means before the six weeks in which the onset is sought; NaN under ten weeks of it.
-    """
-    past = base_w[:, : max(0, base_w.shape[1] - AFTER_DAYS - 7)]
-    if past.shape[1] < _MIN_PAST_DAYS:
-        return np.full(len(base_w), np.nan)
-    at = np.arange(14, past.shape[1] - 13, 7)
-    steps = median(_gather(past, at[:, None] + np.arange(14))) - median(_gather(past, at[:, None] - np.arange(1, 15)))
-    return quantile(np.maximum(np.abs(steps), 1e-6), 1.0)
-
-
-def _times(ratio: float) -> str:
-    """Say how many times; a feeder at rest has hardly a spread, and a larger number would say no more.
-
-    >>> _times(7.25), _times(900.0)
-    ('7.2 times', 'more than 100 times')
-    """
-    return f"{ratio:.1f} times" if ratio <= 100 else "more than 100 times"
-
-
-TEXTS: Mapping[str, Callable[[float], str]] = {
-    "lift_share": lambda v: f"the baseload rose by {100 * np.exp(v):.0f} % of the earlier mean load",
-    "clarity": lambda v: f"the step is {_times(np.exp(v))} the baseload's day-to-day spread",
-    "sharpness": lambda v: f"{100 * max(0.0, min(v, 1.0)):.0f} % of the step came within three days",
-    "lift_spread": lambda v: f"the lift differs by {100 * v:.0f} % between the hours of the week",
-    "past_largest": lambda v: f"the step is {np.exp(v):.1f} times the largest in this meter's past",
-}
+def candidates(hourly_w: Floats, last_day: int, rules: Rules) -> Candidates:
+    """Ask recorded days, (meters, days, 24) in W, of which the last has the number ``last_day``."""
+    return HiddenTest(rules).day(lambda days: hourly_w if days is None else hourly_w[:, -days:], last_day)

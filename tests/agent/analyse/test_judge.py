@@ -46,17 +46,17 @@ def evidence(judgement: Judgement) -> set[str]:
 
 
 def test_a_flat_feeder_with_the_power_factor_of_computers_is_a_farm() -> None:
-    """Two independent facts, flatness and power supplies, make a dedicated farm; all of the load is mining."""
+    """Shape and power supplies agree on a dedicated farm; all of the load is mining."""
     days = judged({"m": farm(30, 30_000.0)}, power_factor=0.99)
 
     last = of(days, "m")[-1]
     low, middle, high = last.mining_w
-    assert "mining" not in verdicts(days, "m")[:4]
+    assert "mining" not in verdicts(days, "m")[:4]  # four days' shape on three days in a row
     assert set(verdicts(days, "m")[7:]) == {"mining"}
     assert since(last) == 0
     assert low < middle < high == pytest.approx(30_000, rel=0.01)
     assert low > 0.9 * high
-    assert {"dwell", "power_factor", "running_days"} <= evidence(last)
+    assert {"upper_gap", "carry_over", "running_days"} <= evidence(last)
 
 
 def test_a_farm_on_a_feeder_that_was_used_before_is_named_with_its_start() -> None:
@@ -87,12 +87,37 @@ def test_a_step_at_a_data_centre_is_suspect_only() -> None:
     assert set(verdicts(days, "m")) == {"inconclusive", "normal", "suspect"}
 
 
-def test_flatness_alone_is_no_proof() -> None:
-    """Without a power factor a lit garage or a server room is as flat: suspect or flat, never mining."""
-    days = judged({"m": farm(60, 30_000.0)})
+def test_a_farm_is_found_by_its_shape_alone() -> None:
+    """No power factor is known: a feeder that never rests, never rises and knows no hour of the day is a farm."""
+    days = judged({"m": farm(30, 30_000.0)})
 
-    assert set(verdicts(days, "m")[7:]) <= {"suspect", "flat"}
-    assert {judgement.mining_w for judgement in of(days, "m")} == {NOTHING}
+    assert verdicts(days, "m").index("mining") <= 6
+    assert set(verdicts(days, "m")[7:]) == {"mining"}
+    assert {"upper_gap", "day_pattern", "carry_over", "running_days"} <= evidence(of(days, "m")[-1])
+
+
+def test_a_farm_on_an_idle_feeder_is_found_within_a_week() -> None:
+    """Two months of standby, then full power at ten o'clock: mining since that day, with all of its power."""
+    load = 0.03 * farm(ONSET + 7, 30_000.0, seed=5)
+    load[ONSET * 24 + 10 :] = farm(7, 30_000.0)[10:]
+
+    days = judged({"m": load})
+
+    found = of(days, "m")[ONSET + 6]
+    assert "mining" not in verdicts(days, "m")[:ONSET]
+    assert found.verdict is Verdict.MINING
+    assert since(found) in (ONSET, ONSET + 1)
+    assert found.mining_w[2] == pytest.approx(30_000, rel=0.02)
+
+
+def test_one_bad_day_does_not_clear_a_farm() -> None:
+    """A day on which repairs take a third away is weaker evidence; the verdict stands."""
+    load = farm(40, 30_000.0)
+    load[30 * 24 + 6 : 30 * 24 + 14] *= 0.67
+
+    days = judged({"m": load})
+
+    assert set(verdicts(days, "m")[7:]) == {"mining"}
 
 
 @pytest.fixture(scope="module")
@@ -383,13 +408,13 @@ def test_a_term_that_starts_again_is_no_farm() -> None:
 
 
 def test_the_power_factor_of_the_whole_says_nothing_of_the_rest() -> None:
-    """An incomer at 0.98 with a small steady remainder beside its sub-meter is no farm."""
+    """An incomer at 0.98 with a steady remainder beside its sub-meter: the factor is no evidence on the remainder."""
     loads = {"main": office(60) + farm(60, 4000.0), "office": office(60)}
     site = (facts("main"), facts("office", parent="main"))
 
     days = judged(loads, meters=site, power_factor=0.98)
 
-    assert "mining" not in verdicts(days, "main")
+    assert "power_factor" not in {name for judgement in of(days, "main") for name in evidence(judgement)}
 
 
 def test_a_meter_through_which_the_sun_feeds_back_is_inconclusive() -> None:
