@@ -2,6 +2,7 @@
 
 import msgspec
 import numpy as np
+import pytest
 
 from agent.analyse.quality.inspector import CHECKS, Inspector
 from agent.records import Quality
@@ -132,3 +133,32 @@ def test_every_letter_but_those_of_the_answers_is_set_by_a_check() -> None:
     by_checks = {check.letter for check in CHECKS} | {Quality.EXCHANGED, Quality.RESET}
 
     assert set(Quality) - by_checks == {Quality.PARTIAL}
+
+
+@pytest.mark.parametrize(
+    "has",
+    [
+        "",
+        "reactive_power_var power_factor",
+        "apparent_power_va power_factor",
+        "voltage_l1_v voltage_l2_v voltage_l3_v frequency_hz",
+        "current_l1_a current_l2_a current_l3_a voltage_l1_v voltage_l2_v voltage_l3_v",
+        "active_power_l1_w active_power_l2_w active_power_l3_w current_l1_a current_l2_a current_l3_a",
+        "active_energy_import_wh",
+    ],
+)
+def test_what_a_meter_lacks_need_not_be_looked_for(has: str) -> None:
+    """Alone, where checks without their quantities are left out, the same is told as beside a meter that has all."""
+    whole = metered(load(48, seed=2))
+    own = {name: values for name, values in metered(load(48)).items() if name in has.split()}
+    own["active_power_w"] = metered(load(48))["active_power_w"]
+    faulty = slice(16 * TICKS, 32 * TICKS)
+    for name in own.keys() & {"active_power_w", "voltage_l1_v", "current_l1_a"}:
+        own[name][faulty] *= 10 if name == "active_power_w" else 0.01
+    own["active_power_w"][40 * TICKS : 41 * TICKS] = np.nan
+
+    alone, beside = inspected({"own": own}), inspected({"own": own, "whole": whole})
+
+    assert alone.letters["own"] == beside.letters["own"]
+    assert alone.notices == [(number, notice) for number, notice in beside.notices if notice.meter == "own"]
+    assert "own: answers, with an active power in 0 %" in "".join(alone.texts)
