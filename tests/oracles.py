@@ -108,24 +108,6 @@ def last(series: Sequence[float]) -> float:
     return finite[-1] if finite else NAN
 
 
-def clearest_onset(
-    base: Sequence[float], before_days: int, after_days: int, least_before: int, least_after: int
-) -> int:
-    """The day that best divides the baseload into before and after; -1 where no day can be tried."""
-    best, found = -math.inf, -1
-    floor = 0.005 * abs(mean(base[-70:]))
-    for onset in range(max(least_before, len(base) - after_days), len(base) - least_after + 1):
-        before = known(base[max(0, onset - before_days) : onset])
-        after = known(base[onset : onset + after_days])
-        if len(before) < least_before - 4 or len(after) < least_after - 2:
-            continue
-        off = [abs(v - median(before)) for v in before] + [abs(v - median(after)) for v in after]
-        noise = (mean(off) + floor) * math.sqrt(1 / len(before) + 1 / len(after))
-        if noise and (median(after) - median(before)) / noise > best:
-            best, found = (median(after) - median(before)) / noise, onset
-    return found
-
-
 @dataclass
 class BatchWindow:
     """One window of one meter, filled from a list of samples: a tick holds what arrived for it last."""

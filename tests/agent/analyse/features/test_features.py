@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.analyse.detect import dedicated, hidden
+from agent.analyse.detect import dedicated
 from agent.analyse.features import electrical, level, rhythm, robust
 from agent.analyse.features.robust import Floats
 from tests import oracles
@@ -89,22 +89,6 @@ def test_what_the_electrical_quantities_tell_equals_its_oracle(ticks: list[tuple
     assert_equal(
         electrical.longest_repeat(arrays[:3], arrays[3]), [oracles.longest_repeat([first, second, third], fourth)]
     )
-
-
-BASES = st.lists(st.sampled_from([NAN, 0.0, 10.0, 10.2, 11.0, 16.0, 17.0]), min_size=1, max_size=90)
-
-
-@bounded
-@given(BASES)
-@example([10.0, 10.5] * 15 + [16.0, 16.5] * 6)
-def test_the_clearest_onset_is_found(base: list[float]) -> None:
-    """The vectorised search gives the day that trying each one gives, or one as clear."""
-    found = int(hidden.find_step(np.array([base])).onset[0])
-
-    expected = oracles.clearest_onset(
-        base, hidden.BEFORE_DAYS, hidden.AFTER_DAYS, hidden.MIN_BEFORE_DAYS, hidden.MIN_AFTER_DAYS
-    )
-    assert found == expected
 
 
 @pytest.mark.parametrize("watts", [0.0, -3000.0, NAN])
