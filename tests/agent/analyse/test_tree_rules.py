@@ -3,7 +3,7 @@
 from agent.records import Verdict
 from tests.agent.analyse.stories import facts, farm, judged, of, office, verdicts
 
-DAYS, ONSET = 90, 60
+DAYS, ONSET = 64, 40
 TREE = [facts("main"), facts("lab", parent="main")]
 
 

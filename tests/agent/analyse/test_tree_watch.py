@@ -1,6 +1,7 @@
 """What only the tree of meters shows: a load led past its meter, a farm spread over several."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,17 +16,21 @@ DAYS = 80
 ONSET = 60
 
 
+def last(hourly: Floats, days: int | None) -> Floats:
+    """Give the last days of a series."""
+    return hourly if days is None else hourly[:, -days:]
+
+
 def told(
     loads: Mapping[str, Floats], meters: list[MeterFacts], until: int = DAYS, reactive: float = np.nan
 ) -> list[tuple[int, Notice]]:
     """Watch a site of own loads day by day; ``reactive`` is the share of every load that swings to and fro."""
     watch = TreeWatch(Site("other", tuple(meters)), RULES)
     own = np.array([load.reshape(-1, 24) for load in loads.values()])
-    weekend = (np.arange(DAYS) + START_DAY + 3) % 7 >= 5
     found = []
     for day in range(ONSET - 10, until):
         seen = own[:, : day + 1]
-        days = Days(seen, lambda seen=seen: seen * reactive, weekend[: day + 1], START_DAY)  # type: ignore[misc]
+        days = Days(partial(last, seen), partial(last, seen * reactive), START_DAY + day)
         found += [(day, notice) for notice in watch.look(days)]
     return found
 
