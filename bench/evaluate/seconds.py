@@ -138,37 +138,28 @@ def found_on(meters: Sequence[Meter], period_s: float) -> tuple[list[int], Float
 
 def recall(seeds: int, period_s: float, jitter: float) -> None:
     """Print how many hidden farms are found within the week."""
-    names = [(site, size) for site in SITES for size in SIZES]
-    batches = []
-    for site, size in names:
-        loads = [*SITES[site](size * MACHINE_W / SHARE), _load("miner_farm", machines=size)]
-        meters = [Meter(loads, seed, jitter) for seed in range(seeds)]
-        batches += [(n, meters[k : k + _BATCH]) for n in (names.index((site, size)),) for k in range(0, seeds, _BATCH)]
-    days = _days([meters for _, meters in batches], period_s)
     print(f"a farm of {SHARE:.0%} of the mean, {seeds} seeds, polls of {period_s:g} s, jitter {jitter:g}")
-    for index, (site, size) in enumerate(names):
-        own = [day for (n, _), found in zip(batches, days, strict=True) if n == index for day in found[0]]
-        hits = sorted(day for day in own if day)
-        when = f", half of them by day {hits[len(hits) // 2]}" if hits else ""
-        print(f"  {site:13} {size:3} machines  found {len(hits) / len(own):4.0%}{when}", flush=True)
+    for site, make in SITES.items():
+        for size in SIZES:
+            loads = [*make(size * MACHINE_W / SHARE), _load("miner_farm", machines=size)]
+            found, _ = _judged([Meter(loads, seed, jitter) for seed in range(seeds)], period_s)
+            hits = sorted(day for day in found if day)
+            when = f", half of them by day {hits[len(hits) // 2]}" if hits else ""
+            print(f"  {site:13} {size:3} machines  found {len(hits) / seeds:4.0%}{when}", flush=True)
 
 
 def clean(seeds: int, period_s: float, jitter: float) -> None:
     """Print how many weeks of meters without a farm are taken for mining."""
-    batches = []
-    for site in CLEAN:
-        meters = [Meter(CLEAN[site](CLEAN_W[seed % len(CLEAN_W)]), 1000 + seed, jitter) for seed in range(seeds)]
-        batches += [(site, meters[k : k + _BATCH]) for k in range(0, seeds, _BATCH)]
-    results = _days([meters for _, meters in batches], period_s)
     print(f"no farm, {seeds} meter-weeks a kind, polls of {period_s:g} s, jitter {jitter:g}")
-    for site in CLEAN:
-        own = [found for (name, _), found in zip(batches, results, strict=True) if name == site]
-        alarms = sum(day > 0 for days, _ in own for day in days)
-        print(f"  {site:22} {alarms} alarms, highest log-odds {max(odds.max() for _, odds in own):5.1f}", flush=True)
+    for site, make in CLEAN.items():
+        meters = [Meter(make(CLEAN_W[seed % len(CLEAN_W)]), 1000 + seed, jitter) for seed in range(seeds)]
+        found, highest = _judged(meters, period_s)
+        alarms = sum(day > 0 for day in found)
+        print(f"  {site:22} {alarms} alarms, highest log-odds {highest.max():5.1f}", flush=True)
 
 
-def servers(data: Path, seed: int = 1, days: int = 3) -> None:
-    """Print what real servers at constant load are taken for."""
+def servers(data: Path, seed: int = 1, days: int = 3) -> dict[str, Floats]:
+    """Give the log-odds of meters with one to four real servers of each system above 300 W."""
     table = parquet.read_table(data / "mlperf_wallpower_1s.parquet").to_pandas()
     runs: dict[str, list[tuple[Floats, Floats]]] = {}
     for name, run in table.groupby("run", observed=True):
@@ -176,16 +167,18 @@ def servers(data: Path, seed: int = 1, days: int = 3) -> None:
         var = -watts * np.sqrt(1 / np.clip(run.PF.to_numpy(np.float64), 0.3, 1) ** 2 - 1)  # capacitive
         if np.median(watts) > 300:
             runs.setdefault("/".join(str(name).split("/")[:2]), []).append((watts, np.nan_to_num(var)))
-    chance, rules = np.random.default_rng(seed), shipped_machine_rules()
-    print(f"real servers at 1 s (MLPerf), {days} days of runs in random order, seed {seed}")
-    for system, logs in runs.items():
-        tracks = [_racked(logs, count, days, chance) for count in (1, 2, 3, 4)]
-        machines = Machines([str(n) for n in range(len(tracks))])
-        active, reactive = (np.array(part) for part in zip(*tracks, strict=True))
-        for window in windows(active, reactive, DAY, 1.0):
-            machines.take(window)
-        log_odds, _ = weigh(machines.signs(DAY + days - 1), rules)
-        print(f"  {system:45} log-odds of 1 to 4 servers: {' '.join(f'{odds:5.1f}' for odds in log_odds)}", flush=True)
+    chance = np.random.default_rng(seed)
+    return {
+        system: _odds([_racked(logs, n, days, chance) for n in (1, 2, 3, 4)], days) for system, logs in runs.items()
+    }
+
+
+def _odds(tracks: Sequence[tuple[Floats, Floats]], days: int) -> Floats:
+    machines = Machines([str(n) for n in range(len(tracks))])
+    active, reactive = (np.array(part) for part in zip(*tracks, strict=True))
+    for window in windows(active, reactive, DAY, 1.0):
+        machines.take(window)
+    return weigh(machines.signs(DAY + days - 1), shipped_machine_rules())[0]
 
 
 def _racked(
@@ -199,9 +192,12 @@ def _racked(
     return total[0], total[1]
 
 
-def _days(batches: Sequence[Sequence[Meter]], period_s: float) -> list[tuple[list[int], Floats]]:
+def _judged(meters: Sequence[Meter], period_s: float) -> tuple[list[int], Floats]:
+    """Give what :func:`found_on` does, in batches on all processors."""
+    batches = [meters[k : k + _BATCH] for k in range(0, len(meters), _BATCH)]
     with Pool(_PROCESSES) as pool:
-        return pool.map(partial(found_on, period_s=period_s), batches, chunksize=1)
+        parts = pool.map(partial(found_on, period_s=period_s), batches, chunksize=1)
+    return [day for days, _ in parts for day in days], np.concatenate([odds for _, odds in parts])
 
 
 def main() -> int:
@@ -214,7 +210,9 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     args = parser.parse_args()
     if args.part == "servers":
-        servers(args.data)
+        print("real servers at 1 s (MLPerf), 3 days of runs in random order, seed 1")
+        for system, log_odds in servers(args.data).items():
+            print(f"  {system:45} log-odds of 1 to 4 servers: {' '.join(f'{odds:5.1f}' for odds in log_odds)}")
     elif args.part == "recall":
         recall(args.seeds or 20, args.period, args.jitter)
     else:

@@ -1,6 +1,7 @@
 """The seconds' evidence: a machine that reboots drops out at once and climbs back over minutes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from agent.analyse.features.robust import Floats
 from agent.analyse.machines.machines import Machines
 from agent.analyse.machines.weigh import TEXTS, shipped_machine_rules, weigh
 from agent.records import Window
+from bench.evaluate.seconds import servers
 from tests.agent.analyse.metering import windowed
 
 DAY = 20_458  # Monday, 2026-01-05
 DAY_S = 86_400
 WINDOW_S = 900
+REAL = Path(__file__).parents[5] / "shared/data/mlperf_wallpower_1s.parquet"
 RULES = shipped_machine_rules()
 
 
@@ -127,6 +130,15 @@ def test_a_state_that_is_none_is_left(caplog: pytest.LogCaptureFixture) -> None:
     """A gateway goes on measuring with an unreadable state, and says so."""
     assert np.isnan(Machines(("a",), b"\xc1").signs(DAY)["evidence"][0])
     assert "cannot be read" in caplog.text
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real recordings are not beside this checkout")
+def test_real_servers_are_no_miners() -> None:
+    """One to four servers behind a meter, of seven systems whose wall power was logged each second."""
+    found = servers(REAL.parent, days=1)
+
+    assert len(found) == 7
+    assert max(odds.max() for odds in found.values()) < RULES.mining
 
 
 def test_each_part_has_words() -> None:
