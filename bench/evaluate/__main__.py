@@ -24,9 +24,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.analyse.detect.evidence import shipped_rules
-from bench.evaluate import declared_hall, dedicated, goals, hidden, hidden_report, negatives, page, steel, trial
+from bench.evaluate import (
+    declared_hall,
+    dedicated,
+    goals,
+    hidden,
+    hidden_report,
+    negatives,
+    page,
+    seconds_table,
+    steel,
+    trial,
+)
 from bench.evaluate.cases import CASES, HARDEST, PLAIN, Case, Stretch, stretches
-from bench.evaluate.data import Half, Meter, buildings
+from bench.evaluate.data import Half, Meter, buildings, missing
 from bench.evaluate.hidden_report import HiddenResults
 
 SEED = 4
@@ -100,6 +111,7 @@ def _other_figures(data: Path, meters: list[Meter], results: HiddenResults, run:
     return {
         "dedicated": dedicated.report(feeders),
         "declared_hall": declared_hall.report(run("declared hall", declared_hall.judge, [data])[0]),
+        "seconds": seconds_table.report(run("seconds", seconds_table.judge, seconds_table.weeks())),
         "steel": steel.report(works),
         "lookalikes": negatives.summary(alike),
         "lookalikes_by_name": negatives.report(alike),
@@ -154,7 +166,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help="replay each site N times at most")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write each virtual meter's days as a line of JSON")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (one per core)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.data is not None and (absent := missing(options.data)):
+        parser.error(f"{options.data} lacks {', '.join(absent)}: give the folder with the real recordings")
+    return options
 
 
 if __name__ == "__main__":

@@ -22,6 +22,14 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Half = Literal["train", "held"]
 
+FILES = (
+    "bdg2_metadata.csv",
+    "bdg2_hourly_2016_2017.parquet",
+    "cambridge_hourly_2015_2019.parquet",
+    "rsf_hourly_2011.parquet",
+    "steel_15min_2018.parquet",
+    "mlperf_wallpower_1s.parquet",
+)
 KNOWN_HOURS = 18  # of a day, as the baseload needs
 _RECORD_DAYS = 731  # two years, one of them a leap year
 _MIN_DAYS = 400  # known, of a record: a year to judge and a month before it
@@ -55,6 +63,11 @@ class Meter:
         """Which days hold enough hours to have a baseload, shape (days,)."""
         known: NDArray[np.bool_] = np.isfinite(self.hourly_w).sum(axis=1) >= KNOWN_HOURS
         return known
+
+
+def missing(data: Path) -> list[str]:
+    """Give the files of real recordings that are not in the folder."""
+    return [name for name in FILES if not (data / name).is_file()]
 
 
 def half(building: str) -> Half:

@@ -25,6 +25,13 @@ def test_a_building_is_in_one_half_whatever_its_record() -> None:
     assert 450 < halves.count("train") < 550
 
 
+def test_recordings_that_are_missing_are_named(tmp_path: Path) -> None:
+    """Before anything is read."""
+    (tmp_path / data.FILES[0]).touch()
+
+    assert data.missing(tmp_path) == list(data.FILES[1:])
+
+
 def test_zeros_are_gaps(meters: list[data.Meter]) -> None:
     """No hour of a building draws nothing, and none gives."""
     assert min(float(np.nanmin(meter.hourly_w)) for meter in meters) > 0
