@@ -148,7 +148,8 @@ def falling_logistic(x: Floats, y: Floats, ridge: float = 3.0) -> Floats:
         keep[np.flatnonzero(keep)[wrong]] = False
     weights = np.zeros(x.shape[1])
     weights[keep] = beta[1:]
-    return np.r_[beta[0], weights]
+    result: Floats = np.r_[beta[0], weights]
+    return result
 
 
 def logistic(x: Floats, y: Floats, ridge: float) -> Floats:

@@ -64,7 +64,8 @@ def _roughened(rng: np.random.Generator, power: Floats) -> Floats:
     for _ in range(rng.poisson(days / rng.uniform(15, 90))):  # outages
         start = rng.integers(len(n))
         rough[start : start + rng.integers(1, 13)] *= rng.uniform(0.0, 0.05)
-    return rough
+    result: Floats = rough
+    return result
 
 
 def _warmth(rng: np.random.Generator, days: int) -> Floats:

@@ -127,7 +127,8 @@ def _of_the_days(deviation: Floats) -> dict[str, Floats]:
 def _repeated(days: Floats, count: Floats) -> Floats:
     """Give the root mean square of what all days (meters, days, n) have in common, in parts of the level."""
     pairs = (days.sum(axis=1) ** 2).sum(axis=-1) - (days**2).sum(axis=(1, 2))
-    return np.sqrt(np.maximum(pairs, 0.0) / np.maximum(count * (count - 1), 1) / 24)
+    result: Floats = np.sqrt(np.maximum(pairs, 0.0) / np.maximum(count * (count - 1), 1) / 24)
+    return result
 
 
 def _earlier_top(earlier_w: Floats, level_w: Floats) -> Floats:
