@@ -55,7 +55,7 @@ def _reboots(rng: np.random.Generator, n: int, machines: float) -> Floats:
 
 def _roughened(rng: np.random.Generator, power: Floats) -> Floats:
     n, days = np.arange(len(power)), len(power) // 24
-    rough = power + rng.choice([-1, 1, 1]) * rng.uniform(0.0, 0.05) * _warmth(rng, days)
+    rough: Floats = power + rng.choice([-1, 1, 1]) * rng.uniform(0.0, 0.05) * _warmth(rng, days)
     rough += rng.uniform(0.0, 0.05) * np.sin(2 * np.pi * (n / 24 / rng.uniform(40, 150) + rng.random()))
     rough += rng.uniform(0.0, 0.06) * np.sin(2 * np.pi * (n / 24 / 365 + rng.random()))
     for _ in range(rng.poisson(days / rng.uniform(12, 60))):  # repairs
@@ -64,8 +64,7 @@ def _roughened(rng: np.random.Generator, power: Floats) -> Floats:
     for _ in range(rng.poisson(days / rng.uniform(15, 90))):  # outages
         start = rng.integers(len(n))
         rough[start : start + rng.integers(1, 13)] *= rng.uniform(0.0, 0.05)
-    result: Floats = rough
-    return result
+    return rough
 
 
 def _warmth(rng: np.random.Generator, days: int) -> Floats:
