@@ -43,7 +43,7 @@ CASES = (
     Case("a year, 15 minutes, by time", 100, 365, 900),
     Case("the same, by meter", 100, 365, 900, by_meter=True),
     Case("a year, 15 minutes, by time, gzipped", 10, 365, 900, packed=True),
-    Case("ten years, 15 minutes, by time", 2, 10 * 365, 900),
+    Case("ten years, 1 hour, by time", 2, 10 * 365, 3600),
     Case("two weeks, 1 second, by time", 1, 14, 1),
 )
 
