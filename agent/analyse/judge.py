@@ -25,6 +25,7 @@ from agent.records import Evidence, Judgement, Notice, Quality, Verdict
 
 _REMEMBERED_DAYS = 7  # of log-odds; more than any rule looks back
 _WORTH_TELLING = -1.5  # of the way from mining to suspicion: reasons below it are read by nobody
+_SAME_DAYS = 3  # an onset is found this near to its day
 _HOURS_DAYS = 114  # of hours that rules and the dedicated test look at: a hundred days of past, and a fortnight
 
 
@@ -139,7 +140,7 @@ class Judge:
         day: int,
     ) -> Rise:
         age = int(found.age[row])
-        about = slice(max(0, len(exchanged) - age - 1), len(exchanged) - age + 2)
+        about = slice(max(0, len(exchanged) - age - _SAME_DAYS), len(exchanged) - age + _SAME_DAYS + 1)
         is_told = margin >= _WORTH_TELLING * -self._rules.hidden_suspect
         return Rise(
             onset_day=day + 1 - age,

@@ -39,7 +39,8 @@ class Case(msgspec.Struct):
     onset_day: int
     newest_day: int  # onset of the last batch; that of the case where it did not grow
     before_w: float
-    height_w: float
+    first_w: float  # of the first batch: while that stands, the case does
+    height_w: float  # of all batches
     half_width_w: float
     margin: float
     reasons: tuple[Evidence, ...]
@@ -107,25 +108,25 @@ class MeterDay:
 
     @property
     def lead(self) -> Rise | None:
-        """The likeliest onset that still stands, if it is a machine's at least."""
+        """The likeliest onset that still stands, if it is a small miner's at least."""
         lead = self.memory.lead
-        return lead if lead is not None and lead.height_w >= self.rules.least_mining_w else None
+        return lead if lead is not None and lead.height_w >= self.rules.least_rise_w else None
 
     @property
     def hidden_margin(self) -> float:
         """Log-odds above those of a hidden farm, what the seconds tell of machines added; -inf where nothing rose."""
         return -np.inf if self.lead is None else self.lead.margin + self.machines.gain
 
-    def stands(self, rise: Rise | Case) -> bool:
+    def stands(self, before_w: float, height_w: float) -> bool:
         """Whether the baseload of the last days still holds a step; unknown days do not end it."""
-        return not median(self.base_w[-5:]) < rise.before_w + _CLOSED_BELOW * rise.height_w
+        return not median(self.base_w[-5:]) < before_w + _CLOSED_BELOW * height_w
 
     def follow(self, rise: Rise | None) -> None:
         """Keep today's likeliest onset, or an earlier and likelier one that still stands."""
         lead = self.memory.lead
-        if lead is not None and (self.day - lead.onset_day > _LEAD_DAYS or not self.stands(lead)):
+        if lead is not None and (self.day - lead.onset_day > _LEAD_DAYS or not self.stands(lead.before_w, lead.height_w)):
             lead = None
-        if rise is not None and (lead is None or rise.margin >= lead.margin) and self.stands(rise):
+        if rise is not None and (lead is None or rise.margin >= lead.margin):
             lead = rise
         self.memory.lead = lead
 

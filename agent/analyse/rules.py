@@ -77,7 +77,7 @@ def open_case(meter: MeterDay) -> Judgement | None:
     case = meter.memory.case
     if case is None:
         return None
-    if not meter.stands(case):
+    if not meter.stands(case.before_w, case.first_w):
         meter.memory.case = None
         return None
     if meter.lead is not None:
@@ -201,8 +201,16 @@ def decide(meter: MeterDay) -> Judgement:
 def _case(meter: MeterDay, rise: Rise) -> Case:
     half = estimate.half_width(rise.spread_w, meter.recent_w, meter.rules)
     reasons = (*rise.reasons, *(meter.machines.explain() if meter.machines.gain > 0 else ()))
-    margin = meter.hidden_margin
-    return Case(rise.onset_day, rise.onset_day, rise.before_w, rise.height_w, half, margin, reasons)
+    return Case(
+        onset_day=rise.onset_day,
+        newest_day=rise.onset_day,
+        before_w=rise.before_w,
+        first_w=rise.height_w,
+        height_w=rise.height_w,
+        half_width_w=half,
+        margin=meter.hidden_margin,
+        reasons=reasons,
+    )
 
 
 def _followed(meter: MeterDay, case: Case, rise: Rise) -> Case:

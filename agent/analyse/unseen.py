@@ -24,7 +24,7 @@ def unseen_w(hourly_w: Floats, last_day: int, rules: Rules) -> float:
     level_w = float(mean(hourly_w[-28:].ravel()))
     if not level_w > 0:
         return float("nan")
-    steps_w = [float(watts) for watts in level_w * _SHARES if watts >= rules.least_mining_w]
+    steps_w = [float(watts) for watts in level_w * _SHARES if watts >= rules.least_rise_w]
     low, high = 0, len(steps_w)  # the test finds what is larger, so halving the ladder suffices
     while low < high:
         middle = (low + high) // 2

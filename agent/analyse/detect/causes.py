@@ -86,8 +86,9 @@ def _step_power_factor(found: Candidates, load_w: LoadOf, reactive_var: LoadOf) 
         return np.full(len(found.margin), np.nan)
     nights = [hours(LOOKED_AT_DAYS)[:, :, _NIGHT] for hours in (load_w, reactive_var)]
     result = np.full(len(found.margin), np.nan)
-    for age in np.unique(found.age):
-        rows = (found.age == age) & np.isfinite(found.margin)
+    rising = np.isfinite(found.margin)
+    for age in np.unique(found.age[rising]):
+        rows = (found.age == age) & rising
         rise_w, rise_var = (_rise(series[rows], int(age)) for series in nights)
         result[rows] = np.where(rise_w > 0, cos_phi(rise_w, rise_var), np.nan)
     return result

@@ -65,7 +65,8 @@ class Rules:
     power_factor_bad: float
     power_factor_weight: float
     weather_weight: float
-    least_mining_w: float
+    least_mining_w: float  # of a feeder that is a farm as a whole, or seen by its machines
+    least_rise_w: float  # of a hidden load
     estimate_noise: float
     estimate_season: float
     dedicated_overhead: float
