@@ -1,12 +1,12 @@
 """Fit the curves of the hidden-load test on real buildings with injected farms, and choose its thresholds.
 
-    python bench/fit_hidden.py DATA_FOLDER
+    python -m bench.fit_hidden DATA
 
 Only the training half of the buildings is seen (``bench/evaluate/data.py``), by weights and
 thresholds alike; ``make evaluate`` reports on the other half. Farms are simulated, because no
 recording of a real one is public. Writes what stands below the line "fitted" in ``configs/judgement.toml``.
 
-The curves are boosted stumps (LightGBM, ``pip install 'flatwatt[fit]'``): sums of one step each in one
+The curves are boosted stumps (LightGBM): sums of one step each in one
 feature, monotone where physics says so, hence a table per feature. The onsets of clean meters are every
 second day of their record; those of farms are drawn from the same days, so that neither the season
 nor the age of a record tells them apart. A threshold is chosen on scores of buildings that the
@@ -63,7 +63,7 @@ PARAMETERS = {
     "verbose": -1,
 }
 ROUNDS = 400
-MARK = "# Fitted, by `python bench/fit_hidden.py DATA`: do not edit below this line."
+MARK = "# Fitted, by `python -m bench.fit_hidden DATA`: do not edit below this line."
 JUDGEMENT = Path(__file__).resolve().parent.parent / "configs" / "judgement.toml"
 
 
@@ -199,7 +199,7 @@ def _concatenated(parts: list[Looks]) -> Looks:
 
 
 def fit_model(values: Floats, is_farm: NDArray[np.bool_]) -> Model:
-    """Boost stumps, and add up those of one feature; the typical value weighs nothing, unknown ones count as typical."""
+    """Boost stumps, and add up those of one feature; its typical value weighs nothing, an unknown one counts as it."""
     typical = np.nanmedian(values, axis=0)
     known = np.where(np.isnan(values), typical, values)
     model = lightgbm.train(PARAMETERS, lightgbm.Dataset(known, is_farm.astype(int)), num_boost_round=ROUNDS)

@@ -124,7 +124,8 @@ class MeterDay:
     def follow(self, rise: Rise | None) -> None:
         """Keep today's likeliest onset, or an earlier and likelier one that still stands."""
         lead = self.memory.lead
-        if lead is not None and (self.day - lead.onset_day > _LEAD_DAYS or not self.stands(lead.before_w, lead.height_w)):
+        is_old = lead is not None and self.day - lead.onset_day > _LEAD_DAYS
+        if lead is not None and (is_old or not self.stands(lead.before_w, lead.height_w)):
             lead = None
         if rise is not None and (lead is None or rise.margin >= lead.margin):
             lead = rise
