@@ -15,7 +15,7 @@ def half_width(spread_w: float, load_w: float, rules: Rules) -> float:
     """Give half of the p10-p90 band of a baseload step, in W.
 
     Two independent errors: the median's share of the day-to-day spread, and the season's shift
-    of the baseload as a share of the load; both fitted in ``bench/fit_judgement.py``.
+    of the baseload as a share of the load, fitted in ``bench/fit_hidden.py``.
     """
     return _P90 * math.hypot(rules.estimate_noise * spread_w, rules.estimate_season * load_w)
 
