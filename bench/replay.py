@@ -120,7 +120,7 @@ def section() -> str:
         "`flatwatt replay FILE --json` in one thread, from the CSV file to a JSON line for each meter and day; the "
         "loads are made by a formula, one in ten with a farm. Rows are "
         "kept in a temporary file, 32 bytes each and 8 for each further quantity, and the loads in another, 9 bytes "
-        "for each meter and step; the memory holds 16,384 rows, the windows of a moment and 400 days of hourly means.",
+        "for each meter and step; the memory holds 16,384 rows, the windows of a moment and 430 days of hourly means.",
         "",
         "| recording | meters | rows | processor, s | wall clock, s | peak memory, MB |",
         "|---|---|---|---|---|---|",

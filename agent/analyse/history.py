@@ -1,9 +1,9 @@
-"""What the device remembers of 400 days: hourly means of all meters, from their windows.
+"""What the device remembers of 430 days: hourly means of all meters, from their windows.
 
 History is worth more than any feature (docs/detection.md), so it outlives restarts and can be
 filled from a utility's recording.
 
-No clock destroys it. The memory holds the 400 days up to the newest window; where the time leaps
+No clock destroys it. The memory holds the 430 days up to the newest window; where the time leaps
 out of them, forward or back, they are read from disk again as of that day. On disk the newest 400
 days that have windows are kept, so a day with a wrong date costs one day.
 """
@@ -28,7 +28,7 @@ _Slots = NDArray[np.int64]
 class _Sums:
     """One quantity's integral over time and the time over which it is known, in ``parts`` of each day.
 
-    A ring of 400 days, so that no day costs a copy of the others. The meters are the last axis, on
+    A ring of 430 days, so that no day costs a copy of the others. The meters are the last axis, on
     which each window writes; what is never written needs no memory.
     """
 
@@ -167,7 +167,7 @@ class History:
         return day >= self._first_day
 
     def _load(self, tables: Sequence[Floats]) -> None:
-        """Take the hours of the file, of the newest 400 days."""
+        """Take the hours of the file, of the newest 430 days."""
         ends = [int(hour) for table in tables for hour in (*table[:1, 0], *table[-1:, 0])]
         if not ends:
             return

@@ -1,4 +1,4 @@
-"""The history on disk: a row for each window and meter, of the newest 400 days that have windows.
+"""The history on disk: a row for each window and meter, of the newest 430 days that have windows.
 
 It is a cache of evidence, not the evidence, which lies in the spool: it may lose its last window in
 a crash, and a file that is damaged is put aside. A gateway must go on measuring.
@@ -18,7 +18,7 @@ from agent.records import Window
 logger = logging.getLogger(__name__)
 
 _DAY_S = 86_400
-KEPT_DAYS = 400  # a year, for the same season's twin, and a month to compare it with
+KEPT_DAYS = 430  # 25 of an onset, 385 to the first of its twins a year ago, 14 before that, and some to spare
 KNOWN_S = {  # how many seconds of a window each quantity stands for; it may be cold while a meter is stuck
     "active_power_w": "(quality = 'G') * coverage * window_s",
     "power_factor": "(quality = 'G') * coverage * window_s",

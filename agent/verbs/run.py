@@ -1,7 +1,7 @@
 """The daemon: poll the meters, judge their loads, and report to the centre, until told to stop.
 
 All state lies in the configuration's state_dir: the gateway's key, the spool of records that the
-collector has not confirmed, and 400 days of history. It may be killed at any time.
+collector has not confirmed, and 430 days of history. It may be killed at any time.
 """
 
 import argparse

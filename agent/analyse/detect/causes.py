@@ -48,7 +48,7 @@ class Causes:
         """Remember the site's temperature: that of any meter that has one."""
         days = temperature_c(1 if day == self._day + 1 else None)
         daily = mean(np.moveaxis(days, 0, 1).reshape(days.shape[1], -1))
-        self._temperature_c = np.append(self._temperature_c, daily)[-_YEAR_DAYS:] if day == self._day + 1 else daily
+        self._temperature_c = (np.append(self._temperature_c, daily) if day == self._day + 1 else daily)[-_YEAR_DAYS:]
         self._day = day
 
     def _weather(self, found: Candidates, base_w: Floats) -> Floats:

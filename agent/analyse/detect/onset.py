@@ -134,7 +134,7 @@ def _of_the_past(look: Look, levels: _Levels) -> dict[str, Floats]:
     twin_w = sketch.step_w[:, max(0, onset - _TWIN_DAYS[0]) : max(0, onset - _TWIN_DAYS[1])]
     same_days_w = sketch.base_w[:, max(0, last_year) : max(0, last_year + FORTNIGHT_DAYS)]
     return {
-        "past_days": np.isfinite(sketch.base_w[:, : look.onset]).sum(axis=1).astype(float),
+        "past_days": np.isfinite(sketch.base_w[:, max(0, onset - _YEAR_DAYS) : onset]).sum(axis=1).astype(float),
         "past_largest": np.where(known, _log(levels.scale_w / (largest_w + smallest_w), 0.02, 100.0), np.nan),
         "past_usual": np.where(known, _log(levels.scale_w / (usual_w + smallest_w), 0.02, 100.0), np.nan),
         "above_quarter": levels.over(levels.high_w - quantile(weeks_w, 1.0), -4.0, 3.0),
@@ -183,7 +183,8 @@ def lift(hourly_w: Floats, weekend: NDArray[np.bool_], onset: int) -> Floats:
     first = max(0, onset - BEFORE_DAYS)
     before, _ = _profile(hourly_w[None, first:onset], weekend[first:onset])
     after, _ = _profile(hourly_w[None, onset:], weekend[onset:])
-    return (after - before)[0]
+    rise: Floats = after - before
+    return rise[0]
 
 
 def _regression(before: Floats, after: Floats, load_w: Floats) -> Floats:

@@ -13,7 +13,7 @@ WEEK_DAYS = 7
 FORTNIGHT_DAYS = 14
 _LEAST_OF_WEEK = 5  # known days
 _LEAST_OF_FORTNIGHT = 9
-_KEPT_DAYS = 400  # as the history
+_KEPT_DAYS = 430  # as the history
 _ROOM_DAYS = 128  # appended before the arrays slide
 
 

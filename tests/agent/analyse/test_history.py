@@ -139,9 +139,9 @@ def test_a_day_is_seen_without_what_came_later() -> None:
 def test_who_needs_the_last_days_only_gets_no_more() -> None:
     """They are the end of all days, also where the ring of days has come round; fewer where there are no more."""
     history = History(None, METERS)
-    for day in range(403):
+    for day in range(433):
         hold(history, FIRST_DAY + day, 1000.0 + day)
-    today = FIRST_DAY + 401
+    today = FIRST_DAY + 431
 
     whole, last = history.hourly_w(today), history.hourly_w(today, 5)
 
@@ -151,19 +151,19 @@ def test_who_needs_the_last_days_only_gets_no_more() -> None:
     assert history.hourly_w(FIRST_DAY + 4, 5).shape == (2, 2, 24)
 
 
-def test_400_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
+def test_430_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
     """The oldest day goes when a new one begins, whatever the hour of its first window."""
     history = History(tmp_path / "history.db", METERS)
-    for day in range(405):
+    for day in range(435):
         taken = window((FIRST_DAY + day) * DAY_S + 5 * 3600, [1000.0 + day, 1.0], window_s=3600)
         history.add(taken, window_features(taken))
     history.close()
 
     oldest = sqlite3.connect(tmp_path / "history.db").execute("SELECT min(start_s) FROM window").fetchone()[0]
 
-    assert (history.first_day, history.days) == (FIRST_DAY + 5, 400)
+    assert (history.first_day, history.days) == (FIRST_DAY + 5, 430)
     assert oldest // DAY_S == FIRST_DAY + 5
-    assert history.hourly_w(FIRST_DAY + 404)[0, 0, 5] == pytest.approx(1005 * 3.01 / 3)
+    assert history.hourly_w(FIRST_DAY + 434)[0, 0, 5] == pytest.approx(1005 * 3.01 / 3)
     assert_same(history, History(tmp_path / "history.db", METERS))
 
 
@@ -175,24 +175,24 @@ def hold(history: History, day: int, watts: float) -> None:
 
 @pytest.mark.parametrize("wrong_day", [0, FIRST_DAY + 20 * 365, 2_900_000])
 def test_a_wrong_date_destroys_nothing(tmp_path: Path, wrong_day: int) -> None:
-    """A window decades away, back to the present, a restart: the 400 days are there but for the one that gave way."""
+    """A window decades away, back to the present, a restart: the 430 days are there but for the one that gave way."""
     history = History(tmp_path / "history.db", METERS)
-    for day in range(400):
+    for day in range(430):
         hold(history, FIRST_DAY + day, 1000.0 + day)
 
     hold(history, wrong_day, 9e5)
     alone = (history.first_day, history.days)
-    hold(history, FIRST_DAY + 400, 1400.0)
+    hold(history, FIRST_DAY + 430, 1430.0)
     history.close()
     restarted = History(tmp_path / "history.db", METERS)
-    hold(restarted, FIRST_DAY + 401, 1401.0)
+    hold(restarted, FIRST_DAY + 431, 1431.0)
     restarted.close()
 
     assert alone == (wrong_day, 1)
-    for held, last in ((history, 400), (restarted, 401)):
+    for held, last in ((history, 430), (restarted, 431)):
         noon_w = held.hourly_w(FIRST_DAY + last)[0, :, 12]
-        assert (held.first_day + held.days - 1, held.days >= 399) == (FIRST_DAY + last, True)
-        np.testing.assert_allclose(noon_w[-390:], (1000.0 + last - np.arange(390)[::-1]) * 3.01 / 3)
+        assert (held.first_day + held.days - 1, held.days >= 429) == (FIRST_DAY + last, True)
+        np.testing.assert_allclose(noon_w[-420:], (1000.0 + last - np.arange(420)[::-1]) * 3.01 / 3)
 
 
 def test_a_window_older_than_all_is_of_no_use() -> None:
@@ -283,12 +283,12 @@ def test_a_full_disk_costs_the_history_of_a_window_not_the_window(
     assert "is not on disk" in caplog.text
 
 
-def test_ten_meters_and_400_days_are_read_in_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_meters_and_430_days_are_read_in_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Start-up of a gateway with a full history; the time is printed."""
     meters = [f"meter-{n}" for n in range(10)]
     path = tmp_path / "history.db"
     History(path, meters).close()
-    starts = range(FIRST_DAY * DAY_S, (FIRST_DAY + 400) * DAY_S, 900)
+    starts = range(FIRST_DAY * DAY_S, (FIRST_DAY + 430) * DAY_S, 900)
     rows = (
         (start, meter, 900, 1.0, "G", 5e3 + start % 977, 0.97, 0.01, 900.0, 12.0, None, None)
         for meter in meters
@@ -303,6 +303,6 @@ def test_ten_meters_and_400_days_are_read_in_a_second(tmp_path: Path, capsys: py
     seconds = time.process_time() - begin
 
     with capsys.disabled():
-        sys.stdout.write(f"\n400 days of 15-minute windows of 10 meters are read in {seconds:.2f} s\n")
-    assert history.days == 400
+        sys.stdout.write(f"\n430 days of 15-minute windows of 10 meters are read in {seconds:.2f} s\n")
+    assert history.days == 430
     assert seconds < 1.0
