@@ -44,6 +44,7 @@ class Case(msgspec.Struct):
     half_width_w: float
     margin: float
     reasons: tuple[Evidence, ...]
+    closed_day: int | None = None  # the day on which it was found to be gone
 
 
 class Memory(msgspec.Struct):
@@ -51,6 +52,7 @@ class Memory(msgspec.Struct):
 
     lead: Rise | None = None  # the likeliest onset of the last weeks that still stands
     case: Case | None = None
+    closed: Case | None = None  # the case that went last
     dedicated: list[float] = []  # the last days' log-odds
     machines_since: int | None = None  # the day since which the seconds show machines
 
@@ -117,13 +119,16 @@ class MeterDay:
         """Log-odds above those of a hidden farm, what the seconds tell of machines added; -inf where nothing rose."""
         return -np.inf if self.lead is None else self.lead.margin + self.machines.gain
 
-    def stands(self, before_w: float, height_w: float) -> bool:
-        """Whether the baseload of the last days still holds a step; unknown days do not end it."""
-        return not median(self.base_w[-5:]) < before_w + _CLOSED_BELOW * height_w
+    def stands(self, before_w: float, height_w: float, share: float = _CLOSED_BELOW) -> bool:
+        """Whether the baseload of the last days still holds that share of a step; unknown days do not end it."""
+        return not median(self.base_w[-5:]) < before_w + share * height_w
 
     def follow(self, rise: Rise | None) -> None:
-        """Keep today's likeliest onset, or an earlier and likelier one that still stands."""
-        lead = self.memory.lead
+        """Keep today's likeliest onset, or an earlier and likelier one that still stands.
+
+        Beside an open case only today's counts: the case's own onset must not hide the next batch.
+        """
+        lead = self.memory.lead if self.memory.case is None else None
         is_old = lead is not None and self.day - lead.onset_day > _LEAD_DAYS
         if lead is not None and (is_old or not self.stands(lead.before_w, lead.height_w)):
             lead = None

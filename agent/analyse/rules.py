@@ -24,6 +24,9 @@ _MIN_EXPORT = 0.02  # of the highest hour: below, a meter's zero is not better t
 _MAX_REPEATED = 0.75  # of a week's hourly means: coarse registers of real buildings reach 0.52, a stuck one 0.87
 _EXPORT_DAYS = 70  # looked back for it: what the test for hidden loads compares, and some weeks
 _KNOWN = 0.7  # of the least history, as of what the test compares
+_YEAR_DAYS = 365  # of which the known days are told; the history holds more
+_AWAY_DAYS = 28  # for outages, repairs and holidays; longer, and the season may have lifted a building as far
+_BACK_ABOVE = 0.7  # of the first batch's height: well above what closes a case
 _SAME_DAYS = 3  # between onsets: a farm that begins at noon is seen on either day, a weekend blurs it
 
 
@@ -78,10 +81,24 @@ def open_case(meter: MeterDay) -> Judgement | None:
     if case is None:
         return None
     if not meter.stands(case.before_w, case.first_w):
+        meter.memory.closed = msgspec.structs.replace(case, closed_day=meter.day)
         meter.memory.case = None
         return None
     if meter.lead is not None:
         meter.memory.case = case = _followed(meter, case, meter.lead)
+    return _hidden_mining(meter, case)
+
+
+def returned_load(meter: MeterDay) -> Judgement | None:
+    """A hidden load that is back within weeks is the one that was found: to the test it only returns where it was."""
+    case = meter.memory.closed
+    if case is None or case.closed_day is None:
+        return None
+    if meter.day - case.closed_day > _AWAY_DAYS:
+        meter.memory.closed = None
+    if meter.memory.closed is None or not meter.stands(case.before_w, case.first_w, _BACK_ABOVE):
+        return None
+    meter.memory.case, meter.memory.closed = msgspec.structs.replace(case, closed_day=None), None
     return _hidden_mining(meter, case)
 
 
@@ -154,8 +171,9 @@ def flat(meter: MeterDay) -> Judgement | None:
 
 def short_history(meter: MeterDay) -> Judgement | None:
     """Without three weeks of history, or across its gaps, a hidden load cannot be told from the building."""
-    known = np.isfinite(meter.base_w)
-    if known[-hidden.MIN_HISTORY_DAYS :].sum() >= _KNOWN * hidden.MIN_HISTORY_DAYS:
+    known = np.isfinite(meter.base_w[-_YEAR_DAYS:])
+    asked = known[-hidden.MIN_HISTORY_DAYS :]
+    if len(asked) == hidden.MIN_HISTORY_DAYS and asked.mean() >= _KNOWN:
         return None
     days, least = int(known.sum()), hidden.MIN_HISTORY_DAYS
     text = f"usable days of history: {days}; a hidden load can be told from {least} without long gaps on"
@@ -181,6 +199,7 @@ RULES: tuple[Rule, ...] = (
     contradicted,
     exporting,
     open_case,
+    returned_load,
     dedicated_farm,
     exchanged_meter,
     moved_load,
@@ -219,10 +238,14 @@ def _followed(meter: MeterDay, case: Case, rise: Rise) -> Case:
         return _case(meter, rise) if meter.hidden_margin >= case.margin else case
     if rise.onset_day <= case.newest_day + _SAME_DAYS or meter.hidden_margin < 0:
         return case
-    height_w = case.height_w + rise.height_w
+    higher_w = rise.before_w + rise.height_w - case.before_w - case.height_w
+    grown_w = min(rise.height_w, higher_w)  # a farm that rested in part and is back has not grown
+    if grown_w < meter.rules.least_rise_w:
+        return case
+    height_w = case.height_w + grown_w
     half_w = math.hypot(case.half_width_w, estimate.half_width(rise.spread_w, meter.recent_w, meter.rules))
-    text = f"a further {rise.height_w:.0f} W came in the same way"
-    batch = Evidence("batch", rise.height_w, round(rise.margin, 2), text)
+    text = f"a further {grown_w:.0f} W came in the same way"
+    batch = Evidence("batch", grown_w, round(rise.margin, 2), text)
     return msgspec.structs.replace(
         case, newest_day=rise.onset_day, height_w=height_w, half_width_w=half_w, reasons=(*case.reasons[:4], batch)
     )

@@ -33,7 +33,7 @@ LoadOf = Callable[[int | None], Floats]  # the last so many days of those held, 
 class Answer:
     """What one day, asked at one age, has answered; arrays (meters,)."""
 
-    log_odds: Floats  # -inf where there is no rise, or too little is known
+    log_odds: Floats  # -inf where there is no rise, NaN where too little is known
     values: Mapping[str, Floats]
     parts: Mapping[str, Floats]
     step: Step
@@ -56,7 +56,8 @@ class Candidates:
 
     def reasons(self, row: int) -> tuple[Evidence, ...]:
         """Give one meter's evidence in words: values of the last look, weights averaged over all looks."""
-        answers = self.answers[AGES.index(int(self.age[row]))]
+        looks = self.answers[AGES.index(int(self.age[row]))]
+        answers = [answer for answer in looks if not np.isnan(answer.log_odds[row])]
         parts = {name: np.mean([answer.parts[name] for answer in answers], axis=0) for name in answers[-1].parts}
         return reasons(row, answers[-1].values, parts, TEXTS)
 
@@ -101,13 +102,14 @@ class HiddenTest:
         look = _look(recent_w, self._sketch, ago, onset_day, age)
         if look is None:
             nothing = np.full(len(recent_w), np.nan)
-            return Answer(np.full(len(recent_w), -np.inf), {}, {}, Step(nothing, nothing, nothing, nothing))
+            return Answer(nothing, {}, {}, Step(nothing, nothing, nothing, nothing))
         values, step = evidence(look)
         log_odds, parts = self._rules.hidden[AGES.index(age)].weigh(values)
         known = np.isfinite(self._sketch.base_w)
         before, after = known[:, look.onset - FORTNIGHT_DAYS : look.onset], known[:, look.onset : look.onset + age]
         enough = (before.mean(axis=1) >= _KNOWN) & (after.mean(axis=1) >= _KNOWN)
-        return Answer(np.where(enough & (step.height_w > 0), log_odds, -np.inf), values, parts, step)
+        rising = np.where(step.height_w > 0, log_odds, -np.inf)
+        return Answer(np.where(enough, rising, np.nan), values, parts, step)
 
 
 def _look(recent_w: Floats, sketch: Sketch, ago: int, onset_day: int, age: int) -> Look | None:
@@ -122,20 +124,25 @@ def _look(recent_w: Floats, sketch: Sketch, ago: int, onset_day: int, age: int) 
     )
 
 
+def _so_far(looks: Sequence[Answer]) -> Floats:
+    """Give the mean log-odds of the looks that knew enough; -inf where the last did not: an outage refutes nothing."""
+    odds: Floats = np.array([look.log_odds for look in looks])
+    known = ~np.isnan(odds)
+    total = np.where(known, odds, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known[-1], total, -np.inf)
+
+
 def _likeliest(answers: tuple[tuple[Answer, ...], ...], rules: Rules) -> Candidates:
     """Choose each meter's onset with the largest margin."""
     margins: Floats = np.array(
-        [
-            np.mean([answer.log_odds for answer in of_onset], axis=0) - least
-            for of_onset, least in zip(answers, rules.hidden_mining, strict=True)
-        ]
+        [_so_far(of_onset) - least for of_onset, least in zip(answers, rules.hidden_mining, strict=True)]
     )
     best = margins.argmax(axis=0)
     steps = [of_onset[min(index, _STEADIEST)].step for index, of_onset in enumerate(answers)]
 
     def chosen(of_each: Sequence[Floats]) -> Floats:
-        each: Floats = np.array(of_each)
-        return each[best, np.arange(len(best))]
+        result: Floats = np.array(of_each)[best, np.arange(len(best))]
+        return result
 
     return Candidates(
         margin=chosen(list(margins)),
