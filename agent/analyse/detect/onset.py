@@ -126,7 +126,7 @@ def _of_the_past(look: Look, levels: _Levels) -> dict[str, Floats]:
     sketch, onset = look.sketch, look.onset
     earlier_w = sketch.base_w[:, max(0, onset - 7 - _YEAR_DAYS) : max(0, onset - 7)]
     weeks_w = sketch.week_w[:, max(0, onset - 7 - _QUARTER_DAYS) : max(0, onset - 7)]
-    steps_w = np.abs(sketch.step_w[:, max(0, onset - 14 - _YEAR_DAYS) : max(0, onset - 14)])
+    steps_w = np.abs(sketch.step_w[:, max(0, onset - _YEAR_DAYS) : max(0, onset - 14)])
     known = np.isfinite(steps_w).sum(axis=1) >= _LEAST_PAST
     largest_w, usual_w = quantiles(steps_w, (1.0, 0.8))
     smallest_w = 0.002 * np.abs(levels.load_w)
@@ -183,8 +183,8 @@ def lift(hourly_w: Floats, weekend: NDArray[np.bool_], onset: int) -> Floats:
     first = max(0, onset - BEFORE_DAYS)
     before, _ = _profile(hourly_w[None, first:onset], weekend[first:onset])
     after, _ = _profile(hourly_w[None, onset:], weekend[onset:])
-    rise: Floats = after - before
-    return rise[0]
+    result: Floats = (after - before)[0]
+    return result
 
 
 def _regression(before: Floats, after: Floats, load_w: Floats) -> Floats:
