@@ -23,6 +23,7 @@ _QUARTER_DAYS = 90  # a summer break and the weeks before it
 _TWIN_DAYS = (385, 343)  # before the onset: the same season a year ago, three weeks either way
 _LEAST_PAST = 30  # steps of the past, or their largest says little
 _ROUNDING = 0.003  # of the mean load: of registers, in what is divided by a spread
+_IDLE_W = 1e-3  # for 0: to a feeder that rests, whatever comes is large
 _SMALLEST = 1e-3  # of the mean load: lower steps are none, and divide nothing
 
 
@@ -55,7 +56,7 @@ def evidence(look: Look) -> tuple[dict[str, Floats], Step]:
     """Compute every piece of evidence of the onset, and the step."""
     levels = _Levels(look)
     values = levels.of_baseload() | _of_hours(look, levels) | _of_the_past(look, levels)
-    values["siblings_moved"] = _siblings(levels.height_w / levels.load_w)
+    values["siblings_moved"] = _siblings(levels.share)
     return values, Step(levels.height_w, levels.low_w, levels.spread_w, levels.load_w)
 
 
@@ -70,6 +71,7 @@ class _Levels:
         self.low_w, self.low_p90_w = quantiles(self.before_w[:, -FORTNIGHT_DAYS:], (0.5, 0.9))
         self.high_p10_w, self.high_w = quantiles(self.after_w, (0.1, 0.5))
         self.height_w = self.high_w - self.low_w
+        self.share = self.height_w / np.where(self.load_w == 0, _IDLE_W, self.load_w)
         self.scale_w = np.maximum(self.height_w, _SMALLEST * np.abs(self.load_w))
         self.rounding_w = _ROUNDING * np.abs(self.load_w)
         distances = np.concatenate(
@@ -86,7 +88,7 @@ class _Levels:
         usual = median(self.before_w)
         wander = median(np.abs(self.before_w - usual[:, None]))
         return {
-            "lift_share": _log(self.height_w / self.load_w, 1e-3, 3.0),
+            "lift_share": _log(self.share, 1e-3, 3.0),
             "clarity": _log(self.scale_w / (self.spread_w + self.rounding_w), 0.05, 300.0),
             "sharpness": self.over(mean(self.after_w[:, :3]) - mean(self.before_w[:, -3:]), -2.0, 3.0),
             "separation": self.over(self.high_p10_w - self.low_p90_w, -5.0, 2.0),
