@@ -23,7 +23,7 @@ _QUARTER_DAYS = 90  # a summer break and the weeks before it
 _TWIN_DAYS = (385, 343)  # before the onset: the same season a year ago, three weeks either way
 _LEAST_PAST = 30  # steps of the past, or their largest says little
 _ROUNDING = 0.003  # of the mean load: of registers, in what is divided by a spread
-_IDLE_W = 1e-3  # for 0: to a feeder that rests, whatever comes is large
+_IDLE_W = 1e-3  # instead of 0: to a feeder that rests, whatever comes is large
 _SMALLEST = 1e-3  # of the mean load: lower steps are none, and divide nothing
 
 
@@ -67,11 +67,12 @@ class _Levels:
         first = look.onset - look.before_w.shape[1]
         self.before_w = look.sketch.base_w[:, first : look.onset]
         self.after_w = look.sketch.base_w[:, look.onset : look.onset + look.after_w.shape[1]]
-        self.load_w = mean(look.before_w.reshape(len(look.before_w), -1))
+        load_w = mean(look.before_w.reshape(len(look.before_w), -1))
+        self.load_w = np.where(load_w == 0, _IDLE_W, load_w)
         self.low_w, self.low_p90_w = quantiles(self.before_w[:, -FORTNIGHT_DAYS:], (0.5, 0.9))
         self.high_p10_w, self.high_w = quantiles(self.after_w, (0.1, 0.5))
         self.height_w = self.high_w - self.low_w
-        self.share = self.height_w / np.where(self.load_w == 0, _IDLE_W, self.load_w)
+        self.share = self.height_w / self.load_w
         self.scale_w = np.maximum(self.height_w, _SMALLEST * np.abs(self.load_w))
         self.rounding_w = _ROUNDING * np.abs(self.load_w)
         distances = np.concatenate(
