@@ -58,7 +58,8 @@ class Candidates:
         """Give one meter's evidence in words: values of the last look, weights averaged over all looks."""
         looks = self.answers[AGES.index(int(self.age[row]))]
         answers = [answer for answer in looks if not np.isnan(answer.log_odds[row])]
-        parts = {name: np.mean([answer.parts[name] for answer in answers], axis=0) for name in answers[-1].parts}
+        nothing = np.zeros(len(self.age))  # a curve that the fit left out at one age
+        parts = {name: np.mean([answer.parts.get(name, nothing) for answer in answers], axis=0) for name in TEXTS}
         return reasons(row, answers[-1].values, parts, TEXTS)
 
 
