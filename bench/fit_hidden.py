@@ -7,8 +7,8 @@ thresholds alike; ``make evaluate`` reports on the other half. Farms are simulat
 recording of a real one is public. Writes what stands below the line "fitted" in ``configs/judgement.toml``.
 
 The curves are boosted stumps (LightGBM): sums of one step each in one
-feature, monotone where physics says so, hence a table per feature. The onsets of clean meters are every
-second day of their record; those of farms are drawn from the same days, so that neither the season
+feature, monotone where physics says so, hence a table per feature. The onsets of clean meters are all
+days of their record; those of farms are drawn from the same days, so that neither the season
 nor the age of a record tells them apart. A threshold is chosen on scores of buildings that the
 curves had not seen (four folds).
 """
@@ -36,9 +36,9 @@ SEED = 11
 FARMS = 3  # of each kind, injected into each record on different days
 KINDS: tuple[tuple[float, Kind], ...] = ((0.1, CLEAN), (0.25, CLEAN), (0.5, CLEAN), (1.0, CLEAN), (0.5, HARD))
 FIRST_DAY = 28  # of the record, of onsets of clean meters and of farms alike
-STRIDE = 2  # days between the onsets of clean meters
+STRIDE = 1  # days between the onsets of clean meters: as often as the judge asks
 FOLDS = 4
-FALSE_ALARMS = (0.015, 0.04, 0.08)  # a clean meter-year, of the looks so far; 0.10 with other buildings is the aim
+FALSE_ALARMS = (0.02, 0.05, 0.085)  # a clean meter-year, of the looks so far; the dedicated test may add 0.015
 SUSPICIONS = 0.5  # a clean meter-year
 MONOTONE = {  # +1: more of it can only speak for a farm
     **dict.fromkeys(("clarity", "separation", "least_lift", "nights_above", "past_largest", "past_usual"), 1),
@@ -51,7 +51,7 @@ PARAMETERS = {
     "max_depth": 1,
     "num_leaves": 2,
     "max_bin": 15,
-    "min_data_in_leaf": 200,
+    "min_data_in_leaf": 500,
     "bagging_fraction": 0.5,
     "bagging_freq": 1,
     "feature_fraction": 0.5,
@@ -208,25 +208,26 @@ def fit_model(values: Floats, is_farm: NDArray[np.bool_]) -> Model:
     for index, name in enumerate(TEXTS):
         stumps = [tree for tree in trees if tree.get("split_feature") == index]
         if stumps:
-            points = _points(stumps, known[:, index])
+            points = _points(stumps)
             middle = float(np.interp(typical[index], *points))
             intercept += middle
-            curves[name] = np.round([points[0], points[1] - middle], 3)
+            curves[name] = np.array([points[0], np.round(points[1] - middle, 3)])
     return Model(round(float(intercept), 3), curves)
 
 
-def _points(stumps: list[dict[str, Any]], values: Floats) -> Floats:
-    """Join the levels between the stumps' edges by straight lines from the middle of one to that of the next."""
-    edges = np.unique([stump["threshold"] for stump in stumps])
+def _points(stumps: list[dict[str, Any]]) -> Floats:
+    """Add the stumps up: two points at each edge, the level up to it and the level beyond.
+
+    Straight lines from the middle of one level to that of the next look better, and found a tenth
+    less: what tells a farm is whether a piece of evidence is beyond an edge.
+    """
+    edges = np.unique([float(f"{stump['threshold']:.3g}") for stump in stumps])
     levels = np.zeros(len(edges) + 1)
     for stump in stumps:
-        at = int(np.searchsorted(edges, stump["threshold"])) + 1
+        at = int(np.searchsorted(edges, float(f"{stump['threshold']:.3g}"))) + 1
         levels[:at] += stump["left_child"]["leaf_value"]
         levels[at:] += stump["right_child"]["leaf_value"]
-    bins = np.searchsorted(edges, values)
-    middles = [float(np.median(values[bins == n])) if (bins == n).any() else np.nan for n in range(len(levels))]
-    used = np.isfinite(middles)
-    return np.array([np.array(middles)[used], levels[used]])
+    return np.array([np.repeat(edges, 2), np.repeat(levels, 2)[1:-1]])
 
 
 def fitted(at: dict[int, Looks], use: NDArray[np.bool_]) -> dict[int, Model]:

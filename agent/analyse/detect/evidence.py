@@ -27,7 +27,7 @@ class Model:
     """A sum of curves over an intercept, all in natural log-odds.
 
     Each curve is two rows of equal length, the feature's values, rising, and what they weigh: straight
-    between them, level beyond the ends.
+    between them, level beyond the ends. Two points at one value are a step.
     """
 
     intercept: float
