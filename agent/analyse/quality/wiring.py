@@ -9,6 +9,7 @@ import numpy as np
 
 from agent.analyse.features.robust import Floats, ratio
 from agent.analyse.quality.case import Check, Seen, Telling, joined
+from agent.analyse.quality.tree import exporters
 from agent.analyse.quality.view import CURRENTS, LOW, POWERS, VOLTAGES, Flags, View, verdict
 from agent.config import MeterFacts
 from agent.records import Quality
@@ -33,7 +34,7 @@ class Wiring:
     """The checks of the phases; ``kept`` is how long each has carried its share, and what flowed last."""
 
     def __init__(self, meters: Sequence[MeterFacts]) -> None:
-        self._may_export = np.array(_exporters(meters))
+        self._may_export = np.array(exporters(meters))
         shape = (len(meters), 3)
         self.kept: dict[str, Floats] = {
             "carried_s": np.zeros(shape),
@@ -169,15 +170,3 @@ def _odd(values: Floats, index: int) -> tuple[int, str, list[float]]:
     others = [phase for phase in range(3) if phase != index]
     names = " and ".join(str(phase + 1) for phase in others)
     return index + 1, names, [float(values[index]), *(float(values[phase]) for phase in others)]
-
-
-def _exporters(meters: Sequence[MeterFacts]) -> list[bool]:
-    """Tell of each meter whether power may flow back through it: it, or one below it, measures generation."""
-    parents = {meter.id: meter.parent for meter in meters}
-    found: set[str | None] = set()
-    for meter in meters:
-        above: str | None = meter.id if meter.role == "generation" else None
-        while above is not None and above not in found:
-            found.add(above)
-            above = parents[above]
-    return [meter.id in found for meter in meters]

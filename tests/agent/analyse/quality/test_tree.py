@@ -47,6 +47,25 @@ def test_generation_that_reads_positive_is_named() -> None:
     assert any("hall generates and reads positive" in text for text in found.texts)
 
 
+def test_a_battery_that_is_charged_is_no_reversed_generation() -> None:
+    """It draws by right, so the contradiction is told without naming it."""
+    sheet = [facts("main"), facts("lab", parent="main")]
+    sheet.append(facts("store", parent="main", role="generation", source="battery", capacity_wh=1e6))
+    watts = {"main": 24_000.0, "lab": 18_000.0, "store": 12_000.0}
+
+    found = inspected({name: metered(load(16, power)) for name, power in watts.items()}, sheet)
+
+    assert "it is bypassed" in found.texts[0]
+
+
+def test_a_site_that_exports_may_generate_beside_its_sub_meters() -> None:
+    """A roof that nobody meters feeds out besides the one that is metered: no contradiction."""
+    sheet = [facts("main"), facts("lab", parent="main"), facts("roof", parent="main", role="generation")]
+    watts = {"main": -15_000.0, "lab": 5_000.0, "roof": -10_000.0}
+
+    assert inspected({name: metered(load(16, power)) for name, power in watts.items()}, sheet).texts == []
+
+
 def test_a_silent_sub_meter_leaves_the_sum_open() -> None:
     """What it does not say is not zero."""
     sheet = [facts("main"), facts("lab", parent="main"), facts("hall", parent="main")]
