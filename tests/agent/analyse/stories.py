@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 DAY_S = 86_400
 START_DAY = 20_458  # Monday, 2026-01-05
 RULES = shipped_rules()
+NOTHING = (0.0, 0.0, 0.0)  # W of mining
 
 
 def moments(days: int) -> tuple[Floats, NDArray[np.bool_]]:
@@ -99,3 +100,14 @@ def of(days: Sequence[Day], meter: str) -> list[Judgement]:
 def verdicts(days: Sequence[Day], meter: str) -> list[str]:
     """Give the verdicts of one meter, day by day."""
     return [judgement.verdict.value for judgement in of(days, meter)]
+
+
+def since(judgement: Judgement) -> int:
+    """Give the day of the story on which the mining is said to have begun."""
+    assert judgement.since_s is not None
+    return judgement.since_s // DAY_S - START_DAY
+
+
+def evidence(judgement: Judgement) -> set[str]:
+    """Give the names of the reasons."""
+    return {reason.evidence for reason in judgement.reasons}

@@ -23,7 +23,7 @@ from tests.agent.analyse.stories import (
     verdicts,
 )
 
-LOADS = {"m": office(60) + farm(60, 9000.0, 30, 50), "feeder": farm(60, 20_000.0)}
+LOADS = {"m": office(75) + farm(75, 20_000.0, 30, 65), "feeder": farm(75, 20_000.0)}
 SITE = Site("other", (facts("m"), facts("feeder")))
 FACTOR = (0.97, 0.99)
 
@@ -46,7 +46,7 @@ def uninterrupted() -> list[Day]:
 
 def test_the_story_has_something_to_remember(uninterrupted: list[Day]) -> None:
     """The farm comes, is found, goes; the other feeder is a farm throughout."""
-    changes = [(c.judgement.meter, c.state) for day in uninterrupted for c in day.changes]
+    changes = [(c.judgement.meter, c.state) for day in uninterrupted for c in day.changes if c.state != "updated"]
 
     assert changes == [("feeder", "raised"), ("m", "raised"), ("m", "cleared")]
 
@@ -54,7 +54,7 @@ def test_the_story_has_something_to_remember(uninterrupted: list[Day]) -> None:
 def test_restarts_change_no_judgement_and_no_alarm(tmp_path: Path, uninterrupted: list[Day]) -> None:
     """Stopped at any hour, restored from history and state: the same days, and alarms with the same ids."""
     history, state, days = tmp_path / "history.db", b"", []
-    cuts = [0, 5, 24, 24 * 20 + 11, 24 * 38, 24 * 41 + 23, 24 * 52 + 1, 24 * 60]
+    cuts = [0, 5, 24, 24 * 20 + 11, 24 * 38, 24 * 41 + 23, 24 * 57 + 1, 24 * 75]
     every = windows()
     for first, last in pairwise(cuts):
         analyst = Analyst("gw", SITE, RULES, history, state)
