@@ -27,7 +27,7 @@ def declared(meter: MeterDay) -> Judgement | None:
     facts = meter.facts
     if facts.declared is None:
         return None
-    mining_w = (meter.load_w,) * 3 if facts.declared == "mining" else NOTHING
+    mining_w = (max(0.0, meter.load_w),) * 3 if facts.declared == "mining" else NOTHING
     change = _excess(meter) or _at_other_hours(meter) or _rise(meter)
     if change is not None:
         verdict = Verdict.MINING if facts.declared == "mining" else Verdict.SUSPECT

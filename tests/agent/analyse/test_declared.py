@@ -56,6 +56,16 @@ def test_a_process_without_a_limit_may_do_as_it_likes() -> None:
     assert alarm_days(days(HALL + farm(DAYS, 20_000.0, RISE), declared="process")) == []
 
 
+def test_a_registered_miner_that_feeds_back_mines_nothing() -> None:
+    """Its roof or its battery does: no energy is mined below zero."""
+    fed_back = HALL.copy()
+    fed_back[-48:] -= 60_000.0
+
+    last = of(days(fed_back, declared="mining"), "m")[-1]
+
+    assert last.mining_w == (0.0, 0.0, 0.0)
+
+
 def test_lighting_that_burns_at_noon_is_no_lighting() -> None:
     """Declared from 16 to 4 h UTC; from one day on it draws the same all day long."""
     hour, _ = moments(DAYS)
