@@ -22,6 +22,7 @@ _TAILS = 4.0  # degrees of freedom of Student's t: a change of ten times the usu
 _UNLIKE = 0.12  # of a drop: a warm restart settles some percent off, and another machine may be under way
 _MOST = 4.0  # log-odds that one drop can give: a coincidence of one in fifty must not decide a verdict
 _FINEST_W = 20.0  # of a level: no meter of a whole feeder is finer than that
+_RELATIVE = 1e-9  # of the usual variance: a float64 holds 16 digits, and a meter that leaps by GW leaves 20 W in none
 _SUPPLY = (-0.06, 0.10)  # tan phi of a step of a machine's supply; while it is plugged in, its capacitors stay
 _HEATER = (0.0, 0.05)  # of a resistance
 _MOTOR = (0.65, 0.25)  # of a motor, power factor 0.7 to 0.9
@@ -48,9 +49,12 @@ def log_ratio(edge: Edge, change_w: Floats, usual: Floats) -> float:
     >>> back = 3400.0 * np.clip((MINUTES - 3) / 5, 0, 1)
     >>> log_ratio(drop, back, usual), log_ratio(drop, 0 * back, usual)
     (4.0, -4.0)
+    >>> log_ratio(drop, back, 1e10**2 * np.ones((11, 11))) < 0.1  # a meter gone mad says nothing, and breaks nothing
+    True
     """
     before, after = (MINUTES < 0) * 1.0, (MINUTES > 0) * 1.0
-    error = edge.noise_w**2 * (np.outer(before, before) + 0.5) + _FINEST_W**2 * np.eye(len(MINUTES))
+    finest = _FINEST_W**2 + _RELATIVE * usual.trace()
+    error = edge.noise_w**2 * (np.outer(before, before) + 0.5) + finest * np.eye(len(MINUTES))
     precision = np.linalg.inv(usual + error + (_UNLIKE * edge.step_w) ** 2 * np.outer(after, after))
     machine = _density(change_w + edge.step_w * _RETURNS, precision).mean()
     jump = _density(change_w + edge.step_w * _JUMPS, precision).mean()
