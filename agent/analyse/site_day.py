@@ -133,6 +133,7 @@ class SiteBook:
     def day(self, day: Day) -> SiteEnergy:
         """Add the meters up over a day that is over."""
         drawn_w = self._site.drawn(day.hourly_w)
+        load_w = np.maximum(0.0, np.nansum(drawn_w, axis=0))  # what feeds back and was not metered draws nothing
         known = np.isfinite(day.hourly_w)
         mining_w = np.array([judged.mining_w[1] for judged in day.judgements])[:, None] * known
         mix = self._supply.day(day.hourly_w)
@@ -147,9 +148,9 @@ class SiteBook:
             first_day=day.number,
             last_day=day.number,
             coverage=float(np.isfinite(drawn_w).mean()) if len(drawn_w) else 0.0,
-            load_wh=float(np.nansum(drawn_w)),
+            load_wh=float(load_w.sum()),
             meter_mining_wh={meter: _times(watts, hours[meter]) for meter, watts in mined.items()},
-            load_source_wh=_attributed(np.nansum(drawn_w, axis=0), mix),
+            load_source_wh=_attributed(load_w, mix),
             mining_source_wh=_attributed(mining_w.sum(axis=0), mix),
             since_s=min(starts, default=None),
             last_evidence_s=day.end_s if mined else None,

@@ -44,6 +44,15 @@ def test_a_site_draws_what_comes_in_and_what_is_generated_within() -> None:
     assert day.coverage == 1
 
 
+def test_generation_that_is_not_metered_makes_no_load_negative() -> None:
+    """What it feeds back at noon is taken off no other hour, and the sources add up to the load."""
+    hourly = np.where(np.arange(24) == 12, -50_000.0, 1000.0)[None]
+
+    day = SiteBook(Site("other", (MAIN,))).day(Day(START_DAY, hourly, (judgement("main"),), ()))
+
+    assert day.load_wh == sum(day.load_source_wh.values()) == 23_000
+
+
 def test_mining_is_attributed_to_the_sources_of_its_hours() -> None:
     """1 kW of mining where a quarter is the sun's: 0.75 and 0.25 kWh an hour, each with its own factor."""
     day = energy([MAIN, LAB, ROOF], [6000, 3000, -2000], {"lab": (900, 1000, 1200)})
