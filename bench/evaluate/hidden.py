@@ -11,7 +11,7 @@ from bench.evaluate.data import Floats
 from bench.evaluate.metrics import Figure
 from bench.evaluate.trial import Outcome
 
-WARM_UP_DAYS = 28  # of a record, in which nobody can raise an alarm: they count as no clean time
+WARM_UP_DAYS = 28  # of a record, in which hardly an alarm can be raised: no clean time, but such an alarm counts
 ESTIMATE_DAYS = 56  # from the alarm on, in which the estimate is compared with the truth
 _MOST_DAYS = 56  # from the onset to an alarm that means this farm: later ones mostly mean something else
 _SINCE_DAYS = 14  # before the true onset: an alarm that was open already must have come to mean the farm
@@ -67,13 +67,13 @@ def found(farms: Sequence[Outcome], clean: Sequence[Outcome], detector: Detector
 
 
 def clean_years(clean: Sequence[Outcome]) -> float:
-    """Give the years of data in which a false alarm could have been raised."""
+    """Give the years of data, without the first weeks of each record."""
     return float(sum(each.known[WARM_UP_DAYS:].sum() for each in clean) / 365.25)
 
 
 def false_alarms(clean: Sequence[Outcome], detector: Detector) -> Figure:
-    """Give the alarms raised per year of data of meters without a farm."""
-    alarms = [float((detector(each) >= WARM_UP_DAYS).sum()) for each in clean]
+    """Give the alarms raised on meters without a farm, per year of data."""
+    alarms = [float(len(detector(each))) for each in clean]
     years = [each.known[WARM_UP_DAYS:].sum() / 365.25 for each in clean]
     return metrics.proportion(alarms, years, _homes(clean))
 

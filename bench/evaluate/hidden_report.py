@@ -130,8 +130,8 @@ def counts(results: HiddenResults) -> dict[str, str]:
 
 
 def _small(farm: Outcome) -> bool:
-    """Tell whether a farm draws less than one machine: the detector says nothing of such, by its rules."""
-    return float(np.max(farm.farm_w)) < shipped_rules().least_mining_w
+    """Tell whether a farm draws less than the least rise that the rules name: they say nothing of such."""
+    return float(np.max(farm.farm_w)) < shipped_rules().least_rise_w
 
 
 def _detectors(results: HiddenResults) -> list[tuple[hidden.Detector, hidden.Scores]]:

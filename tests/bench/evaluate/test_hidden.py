@@ -75,11 +75,11 @@ def test_recall_counts_farms_found_in_time() -> None:
 
 
 def test_false_alarms_are_counted_by_known_time_after_the_warm_up() -> None:
-    """Two in a record of which half a year of days is known; what is said in the first four weeks counts not at all."""
+    """Three over a hundred known days; the first four weeks are no clean time, but a feeder accused in them was."""
     clean = outcome({5: "raised", 50: "raised", 200: "raised"}, case=None)
     clean = replace(clean, known=np.arange(DAYS) < 28 + 100)
 
-    assert hidden.false_alarms([clean], hidden.flatwatt).value == pytest.approx(2 / (100 / 365.25))
+    assert hidden.false_alarms([clean], hidden.flatwatt).value == pytest.approx(3 / (100 / 365.25))
 
 
 def test_share_claimed_is_in_points_of_the_load() -> None:
