@@ -4,7 +4,7 @@ History is worth more than any feature (docs/detection.md), so it outlives resta
 filled from a utility's recording.
 
 No clock destroys it. The memory holds the 430 days up to the newest window; where the time leaps
-out of them, forward or back, they are read from disk again as of that day. On disk the newest 400
+out of them, forward or back, they are read from disk again as of that day. On disk the newest 430
 days that have windows are kept, so a day with a wrong date costs one day.
 """
 
