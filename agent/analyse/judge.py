@@ -36,6 +36,7 @@ class Judge:
         self._site = site
         self._rules = rules
         self._parents = site.parents()
+        self._below = [[row for row, sub in enumerate(site.meters) if sub.parent == name] for name in site.names]
         self._hidden = HiddenTest(rules)
         self._causes = causes.Causes(rules)
         self.memory: dict[str, Memory] = {name: Memory() for name in site.names}
@@ -92,7 +93,7 @@ class Judge:
         factor[[facts.id in self._parents for facts in self._site.meters]] = np.nan  # of the whole, not of its own part
         flat = dedicated.features(own_w, factor)
         dedicated_odds, dedicated_parts = dedicated.weigh(flat, self._rules)
-        seen = machines.seen(signs, len(own_w))
+        seen = machines.beside(machines.seen(signs, len(own_w)), self._below)
         meters = [
             MeterDay(
                 facts=facts,

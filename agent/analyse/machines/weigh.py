@@ -13,8 +13,8 @@ on it may add to another test's evidence. It says little of how much they draw: 
 estimate. Its absence speaks against nothing: behind a loud building no single machine is seen.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -101,6 +101,15 @@ def seen(signs: Mapping[str, Floats] | None, meters: int) -> list[Seen]:
         if np.isfinite(log_odds[row])
         else NOTHING
         for row in range(meters)
+    ]
+
+
+def beside(meters: Sequence[Seen], below: Sequence[Sequence[int]]) -> list[Seen]:
+    """Take off each meter what its sub-meters, rows ``below``, show too: a machine is seen by every meter above it."""
+    shown = [max((meters[row].gain for row in rows), default=0.0) for rows in below]
+    return [
+        replace(meter, log_odds=meter.log_odds - there, gain=max(0.0, meter.gain - there))
+        for meter, there in zip(meters, shown, strict=True)
     ]
 
 
