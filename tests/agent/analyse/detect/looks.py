@@ -13,7 +13,7 @@ SHIFT = (HOUR >= 8) & (HOUR < 18)
 def steady(days: int, base_w: float = 1000.0, busy_w: float = 800.0) -> Floats:
     """A workshop without chance, (days, 24), from a Monday on: a shift on workdays, the same nights every day."""
     workday = np.arange(days) % 7 < 5
-    load: Floats = base_w + busy_w * (workday[:, None] & SHIFT)
+    load: Floats = (base_w + busy_w * (workday[:, None] & SHIFT)).astype(np.float64)
     return load
 
 
