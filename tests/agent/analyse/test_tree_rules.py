@@ -10,7 +10,7 @@ from agent.analyse.window import window_features
 from agent.records import Verdict
 from tests.agent.analyse.stories import RULES, START_DAY, facts, farm, judged, of, office, recording, verdicts
 
-DAYS, ONSET = 64, 40
+DAYS, ONSET = 68, 40
 TREE = [facts("main"), facts("lab", parent="main")]
 
 
