@@ -62,12 +62,13 @@ def counted_machines(power_w: float, base_w: float) -> Estimate:
 def within(judgement: Judgement, load_w: float, day_w: float, rest_w: float) -> Judgement:
     """Carry a day's judgement into a window that measured ``load_w``, the day having measured ``day_w``.
 
-    A hidden farm cannot draw more than the building leaves, its rest being ``rest_w``; a feeder
-    that is a farm as a whole (``rest_w`` is 0) draws what it draws now.
+    What is a part of the load, a hidden farm or machines that were counted, draws what it drew, and no
+    more than the building leaves, its rest being ``rest_w``; a feeder that is a farm as a whole draws
+    what it draws now.
     """
     if judgement.mining_w[2] <= 0 or not math.isfinite(load_w) or day_w <= 0:
         return replace(judgement, mining_w=(0.0, 0.0, 0.0))
-    if rest_w > 0:
+    if rest_w > 0 or judgement.mining_w[2] < day_w:
         return replace(judgement, mining_w=limited(judgement.mining_w, load_w - rest_w))
     low, middle, high = (watts * max(0.0, load_w) / day_w for watts in judgement.mining_w)
     return replace(judgement, mining_w=(low, middle, high))

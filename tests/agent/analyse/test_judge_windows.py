@@ -42,6 +42,19 @@ def test_a_window_mines_no_more_than_it_measured() -> None:
     assert workshop.mining_w == (6100.0, 6100.0, 6100.0)  # 7 kW less 90 % of the earlier baseload of 1 kW
 
 
+def test_counted_machines_draw_no_more_when_the_building_does() -> None:
+    """They are a part of the load, whatever is not known of the rest of it."""
+    counted = Judgement(
+        meter="a", verdict=Verdict.MINING, score=0.9, mining_w=(3000.0, 9000.0, 20_000.0), since_s=0, reasons=()
+    )
+    judge = Judge(Site("other", (facts("a"),)), RULES)
+    judge.last["a"] = (counted, 30_000.0)
+
+    (now,) = judge.window(np.array([60_000.0]), [Quality.GOOD])
+
+    assert now.mining_w == counted.mining_w
+
+
 def test_a_window_that_cannot_be_trusted_mines_nothing() -> None:
     """Neither the meter itself, nor the one above it, from which it would be subtracted."""
     main, workshop = windowed([30_000.0, 7000.0], [Quality.GOOD, Quality.STUCK])
