@@ -232,7 +232,7 @@ def known(values: Mapping[str, Floats]) -> frozenset[str]:
     Quantities may share an array, as those do that a recording has no column for.
     """
     arrays = {id(array): array for array in values.values()}
-    finite = {key: bool(np.isfinite(array).any()) for key, array in arrays.items()}
+    finite = {key: bool(np.isfinite(array[..., 0]).any() or np.isfinite(array).any()) for key, array in arrays.items()}
     return frozenset(name for name, array in values.items() if finite[id(array)])
 
 

@@ -17,8 +17,10 @@ def power_factor(active_power_w: Floats, apparent_power_va: Floats, reported: Fl
     >>> power_factor(np.array([[95.0]]), np.array([[100.0]]), nothing).item()
     0.95
     """
-    computed = mean(ratio(active_power_w, np.maximum(apparent_power_va, 0.0)))
     own = mean(np.abs(reported))
+    if np.isfinite(own).all():
+        return own
+    computed = mean(ratio(active_power_w, np.maximum(apparent_power_va, 0.0)))
     return np.where(np.isfinite(own), own, np.abs(computed))
 
 

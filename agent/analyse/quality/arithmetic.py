@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean, ratio
+from agent.analyse.features.robust import Floats, mean, ratio, zeroed
 from agent.analyse.quality.case import Check, Seen, Telling
 from agent.analyse.quality.view import CURRENTS, POWERS, VOLTAGES, Flags, View, verdict
 from agent.records import Quality
@@ -65,9 +65,10 @@ class Arithmetic:
             known = np.isfinite(view.phase_power_w).any(axis=-1)
             self.kept["phases"] = np.maximum(self.kept["phases"], known)
         if view.has(*CURRENTS):
-            units = np.rint(np.nan_to_num(view.current_a) / _UNIT_A).astype(np.int64).reshape(len(view.good), -1)
-            known_units = self.kept["units"].astype(np.int64)
-            self.kept["units"] = np.gcd(np.gcd.reduce(units, axis=-1), known_units).astype(float)
+            coarse = self.kept["units"] != 1  # the others cannot become finer
+            units = np.rint(zeroed(view.current_a[coarse]) / _UNIT_A).astype(np.int64)
+            divisor = np.gcd.reduce(np.gcd.reduce(units, axis=-1), axis=-1)
+            self.kept["units"][coarse] = np.gcd(divisor, self.kept["units"][coarse].astype(np.int64))
 
     def _rules(self, view: View) -> list[_Rule]:
         """Give the rules of which both numbers are known of some meter."""
@@ -99,15 +100,16 @@ class Arithmetic:
 
         Unknown where networks or wiring leave a phase without voltage, and where no current is shown at all.
         """
-        flows = (view.current_a > 0).any(axis=1, keepdims=True)
-        most_a = np.where(flows, view.current_a + self.kept["units"][:, None, None] * _UNIT_A, np.nan)
-        return np.where(view.dead[..., None], np.nan, view.voltage_v) * most_a
+        products_va = view.voltage_v * (view.current_a + self.kept["units"][:, None, None] * _UNIT_A)
+        products_va[view.dead] = np.nan
+        flows = np.fmax.reduce(view.current_a, axis=1) > 0
+        return products_va if flows.all() else np.where(flows[:, None], products_va, np.nan)
 
     def _sum(self, phases: Floats) -> Floats:
         """Give the mean sum of the phases that the meter has, over the ticks at which all of them are known."""
         has = self.kept["phases"] > 0
-        total = np.where(has[..., None], phases, 0.0).sum(axis=1)
-        return _used(mean(total))
+        flowing = phases if has.all() else np.where(has[..., None], phases, 0.0)
+        return _used(mean(flowing.sum(axis=1)))
 
 
 def _used(values: Floats) -> Floats:

@@ -29,10 +29,9 @@ _BINARY = (2.0**16, 2.0**31, 2.0**32)
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The registers of one window (meters, 2, ticks), the powers that fill them, their resolution (meters, 2)."""
+    """The registers of one window (meters, 2, ticks), and their resolution (meters, 2)."""
 
     energy_wh: Floats
-    flow_w: Floats
     resolution_wh: Floats  # NaN until they have moved
     moved: Flags  # (meters, 2) which advanced
     broken: Flags  # (meters, 2) which cannot be compared with what was read before
@@ -79,10 +78,10 @@ class Counter:
     def _read(self, view: View, exchanged: Flags) -> tuple[Readings, list[Notice]]:
         energy = np.stack([view.window.values[name] for name in REGISTERS], axis=1)
         energy[~view.good] = np.nan
-        power = view.window.values["active_power_w"]
         before, before_s = self._before(view, energy)
-        paired = np.isfinite(energy) & np.isfinite(before)
-        step = np.where(paired, energy - before, 0.0)
+        advanced = energy - before
+        paired = np.isfinite(advanced)
+        step = np.where(paired, advanced, 0.0)
         self._resolution.learn(view, step, paired)
         resolution = self._resolution.step_wh(energy)
         suspects = self._suspects(view, step, before, before_s, resolution)
@@ -94,8 +93,8 @@ class Counter:
             units_wh = np.nan_to_num([resolution[row, register], self._resolution.unit_wh[row, register]])
             notices += _judge(view, row, register, steps, units_wh)
         self._resolution.forget(broken)
-        moved: Flags = np.logical_or.reduce(step > 0, axis=-1)
-        return Readings(energy, np.stack([power, -power], axis=1), resolution, moved, broken), notices
+        moved: Flags = np.max(step, axis=-1) > 0
+        return Readings(energy, resolution, moved, broken), notices
 
     def _before(self, view: View, energy: Floats) -> tuple[Floats, Floats]:
         """Give the reading before each tick and its time, and keep the last ones for the next window."""
@@ -104,30 +103,53 @@ class Counter:
             self._last = {name: np.full_like(array, np.nan) for name, array in self._last.items()}
         ticks_s = window.start_s + window.period_s * np.arange(energy.shape[-1])
         readings = np.concatenate([self._last["wh"][..., None], energy], axis=-1)
-        times_s = np.concatenate(
-            [self._last["time_s"][..., None], np.where(np.isfinite(energy), ticks_s, np.nan)], axis=-1
-        )
-        place = np.where(np.isfinite(readings), np.arange(readings.shape[-1]), 0)
-        latest = np.maximum.accumulate(place, axis=-1)
-        self._last["wh"] = np.take_along_axis(readings, latest[..., -1:], -1)[..., 0]
-        self._last["time_s"] = np.take_along_axis(times_s, latest[..., -1:], -1)[..., 0]
-        return np.take_along_axis(readings, latest[..., :-1], -1), np.take_along_axis(times_s, latest[..., :-1], -1)
+        times_s = np.empty_like(readings)
+        times_s[..., 0], times_s[..., 1:] = self._last["time_s"], ticks_s
+        known = np.isfinite(readings)
+        read = np.asarray(known[..., 1:].any(axis=-1))
+        gappy = read & ~known.all(axis=-1)
+        if gappy.any():
+            latest = np.maximum.accumulate(np.where(known[gappy], np.arange(readings.shape[-1]), 0), axis=-1)
+            readings[gappy] = np.take_along_axis(readings[gappy], latest, -1)
+            times_s[gappy] = np.take_along_axis(times_s[gappy], latest, -1)
+        self._last["wh"] = np.where(read, readings[..., -1], self._last["wh"])
+        self._last["time_s"] = np.where(read, times_s[..., -1], self._last["time_s"])
+        return readings[..., :-1], times_s[..., :-1]
 
     def _suspects(self, view: View, step_wh: Floats, before_wh: Floats, before_s: Floats, finest_wh: Floats) -> Flags:
-        """Give the ticks at which a register fell, or grew by more than any load gives; learn from the other ones."""
+        """Give the ticks at which a register fell, or grew by more than any load gives; learn from the other ones.
+
+        Only registers that fell, grew by a kilowatt-hour at once or were not read for an hour need a closer look.
+        """
         window = view.window
         waited_s = window.start_s + window.period_s * np.arange(step_wh.shape[-1]) - before_s
-        finest = np.nan_to_num(finest_wh)[..., None]
-        shaken = (step_wh > -1000 * finest - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
-        fell = (step_wh < -2 * finest) & ~shaken
-        load_wh = _LEAP * view.peak_w[:, None, None] * waited_s / 3600
-        most_wh = self._most["most_wh"]
-        beyond = (step_wh > load_wh + 100 * finest + _LEAP_WH) & (step_wh > _UNUSUAL * most_wh[..., None])
-        missed = (before_s < self._since_s[:, None, None]) & (view.known_s < _FAMILIAR_S)[:, None, None]
-        leapt = beyond & (waited_s <= _LEAP_S) & ~missed
-        right = ~leapt & (waited_s <= _LEAP_S)
-        self._most["most_wh"] = np.maximum(most_wh, np.max(step_wh, axis=-1, where=right, initial=0.0))
-        return fell | leapt
+        highest_wh, most_wh = np.max(step_wh, axis=-1), self._most["most_wh"]
+        odd = (np.min(step_wh, axis=-1) < 0) | (highest_wh > _LEAP_WH) | (np.fmax.reduce(waited_s, axis=-1) > _LEAP_S)
+        self._most["most_wh"] = np.where(odd, most_wh, np.maximum(most_wh, highest_wh))
+        suspects = np.zeros(step_wh.shape, dtype=np.bool_)
+        if odd.any():
+            rows = np.nonzero(odd)[0]
+            missed = (before_s[odd] < self._since_s[rows, None]) & (view.known_s < _FAMILIAR_S)[rows, None]
+            soon = waited_s[odd] <= _LEAP_S
+            finest = np.nan_to_num(finest_wh)[odd][:, None]
+            load_wh = _LEAP * view.peak_w[rows, None] * waited_s[odd] / 3600
+            fell = _fell(step_wh[odd], before_wh[odd], finest)
+            leapt = _leapt(step_wh[odd], load_wh, finest, most_wh[odd]) & soon & ~missed
+            right_wh = np.max(step_wh[odd], axis=-1, where=~leapt & soon, initial=0.0)
+            self._most["most_wh"][odd] = np.maximum(most_wh[odd], right_wh)
+            suspects[odd] = fell | leapt
+        return suspects
+
+
+def _fell(step_wh: Floats, before_wh: Floats, finest_wh: Floats) -> Flags:
+    shaken = (step_wh > -1000 * finest_wh - _LEAP_WH) & (step_wh > -_SHAKEN * before_wh)
+    flags: Flags = (step_wh < -2 * finest_wh) & ~shaken
+    return flags
+
+
+def _leapt(step_wh: Floats, load_wh: Floats, finest_wh: Floats, most_wh: Floats) -> Flags:
+    flags: Flags = (step_wh > load_wh + 100 * finest_wh + _LEAP_WH) & (step_wh > _UNUSUAL * most_wh[:, None])
+    return flags
 
 
 def _step(view: View, energy: Floats, before: Floats, before_s: Floats, place: tuple[int, int, int]) -> _Step:

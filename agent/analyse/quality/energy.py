@@ -72,7 +72,7 @@ class Energy:
         if readings is None:
             return []
         self._start_wh[readings.broken | ~view.good[:, None] | (not view.follows)] = np.nan
-        this_flow = flow(view, readings.flow_w, readings.moved)
+        this_flow = flow(view, readings.moved)
         self._flow = self._flow.joined(this_flow)
         end_wh, end_s, head_wh, rest_wh = _divided(view, readings, this_flow.mean_w)
         step_wh = np.where(np.isfinite(readings.resolution_wh), readings.resolution_wh, _UNKNOWN_WH)
@@ -125,13 +125,15 @@ def _divided(view: View, readings: Readings, mean_w: Floats) -> tuple[Floats, Fl
     """
     window = view.window
     known = np.isfinite(readings.energy_wh)
-    flow_w = np.where(np.isfinite(readings.flow_w), readings.flow_w, mean_w[..., None])
-    ticks = flow_w.shape[-1]
+    power_w = window.values["active_power_w"]
+    power_w = np.where(np.isfinite(power_w), power_w, mean_w[:, :1])
+    ticks = power_w.shape[-1]
     tick = ticks - 1 - np.argmax(known[..., ::-1], axis=-1)
     has = known.any(axis=-1)
     before = np.arange(ticks) < np.where(has, tick, ticks)[..., None]
-    head_wh = np.where(before, flow_w, 0.0).sum(axis=-1) * window.period_s / 3600
-    rest_wh = np.where(before, 0.0, flow_w).sum(axis=-1) * window.period_s / 3600
+    direction = np.array([1.0, -1.0])
+    head_wh = np.where(before, power_w[:, None], 0.0).sum(axis=-1) * direction * window.period_s / 3600
+    rest_wh = np.where(before, 0.0, power_w[:, None]).sum(axis=-1) * direction * window.period_s / 3600
     end_wh = np.take_along_axis(readings.energy_wh, tick[..., None], -1)[..., 0]
     return end_wh, np.where(has, window.start_s + tick * window.period_s, np.nan), head_wh, rest_wh
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats, mean
+from agent.analyse.features.robust import Floats, mean, zeroed
 from agent.analyse.quality.view import LOW, Flags, View
 
 
@@ -67,17 +67,25 @@ def nothing(shape: tuple[int, int]) -> Flow:
     return Flow(unknown, unknown, zero, zero, zero, zero)
 
 
-def flow(view: View, flow_w: Floats, moved: Flags) -> Flow:
-    """Give the flow of a window whose powers are ``flow_w`` (meters, 2, ticks); ``moved`` are the registers that did.
+def flow(view: View, moved: Flags) -> Flow:
+    """Give the flow of a window; ``moved`` (meters, 2) are the registers that did.
 
     Where the other register moves too, phases flow in different directions, or the sign changed between polls.
     """
     phase_low_w = np.fmin.reduce(view.phase_power_w, axis=(1, 2))
     phase_high_w = np.fmax.reduce(view.phase_power_w, axis=(1, 2))
+    power_w = view.window.values["active_power_w"]
     mixed = (phase_low_w < -LOW * view.largest_w) & (phase_high_w > LOW * view.largest_w)
-    known = np.isfinite(flow_w)
-    mean_w = np.nan_to_num(mean(flow_w))
-    squares_w2 = np.where(known, (flow_w - mean_w[..., None]) ** 2, 0.0).sum(axis=-1)
-    low_w = np.where(mixed[:, None] | moved[:, ::-1], -np.inf, np.fmin.reduce(flow_w, axis=-1))
-    ticks = np.full(mean_w.shape, float(flow_w.shape[-1]))
-    return Flow(low_w, np.fmax.reduce(flow_w, axis=-1), mean_w, squares_w2, known.sum(axis=-1).astype(float), ticks)
+    known = np.isfinite(power_w).sum(axis=-1).astype(float)
+    mean_w = np.nan_to_num(mean(power_w))
+    squares_w2 = zeroed((power_w - mean_w[:, None]) ** 2).sum(axis=-1)
+    low_w, high_w = np.fmin.reduce(power_w, axis=-1), np.fmax.reduce(power_w, axis=-1)
+    ticks = np.full(len(power_w), float(power_w.shape[-1]))
+    return Flow(
+        low_w=np.where(mixed[:, None] | moved[:, ::-1], -np.inf, np.stack([low_w, -high_w], axis=1)),
+        high_w=np.stack([high_w, -low_w], axis=1),
+        mean_w=np.stack([mean_w, -mean_w], axis=1),
+        squares_w2=np.stack([squares_w2, squares_w2], axis=1),
+        known=np.stack([known, known], axis=1),
+        ticks=np.stack([ticks, ticks], axis=1),
+    )

@@ -34,8 +34,9 @@ class Power:
         largest_w = np.maximum(np.where(trusted, self.kept["largest_w"], 0.0), mean_w)
         fading = 0.5 ** (window.window_s / _HALF_LIFE_S)
         peak_w = np.maximum(np.where(trusted, fading * self.kept["peak_w"], 0.0), magnitude.max(axis=-1))
-        units = np.gcd.reduce(np.rint(magnitude / _UNIT_W).astype(np.int64), axis=-1)
-        self.kept["units"] = np.gcd(units, self.kept["units"].astype(np.int64)).astype(float)
+        coarse = self.kept["units"] != 1  # the others cannot become finer
+        units = np.gcd.reduce(np.rint(magnitude[coarse] / _UNIT_W).astype(np.int64), axis=-1)
+        self.kept["units"][coarse] = np.gcd(units, self.kept["units"][coarse].astype(np.int64))
         self.kept["known_s"] = self.kept["known_s"] + np.where(good, window.window_s, 0)
         self.kept["largest_w"] = largest_w
         self.kept["peak_w"] = np.minimum(peak_w, _HIGHEST_PEAK * largest_w)

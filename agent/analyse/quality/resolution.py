@@ -24,13 +24,14 @@ class Resolution:
 
     def learn(self, view: View, step_wh: Floats, paired: Flags) -> None:
         """Take the steps (meters, 2, ticks) of a window at the ticks where two readings are known."""
-        units = np.rint(np.abs(step_wh) / _UNIT_WH).astype(np.int64)
-        divisor = np.gcd.reduce(units, axis=-1)
-        self.kept["units"] = np.gcd(divisor, self.kept["units"].astype(np.int64)).astype(float)
+        coarse = self.kept["units"] != 1  # the others cannot become finer
+        divisor = np.gcd.reduce(np.rint(np.abs(step_wh[coarse]) / _UNIT_WH).astype(np.int64), axis=-1)
+        self.kept["units"][coarse] = np.gcd(divisor, self.kept["units"][coarse].astype(np.int64))
         flows = view.loaded[:, None] & (np.stack([view.power_w, -view.power_w], axis=1) > 0)
-        moves, rests = (step_wh > 0).any(axis=-1), (paired & (step_wh == 0)).any(axis=-1) & flows
+        grew = step_wh > 0
+        moves, rests = grew.any(axis=-1), (paired & (step_wh == 0)).any(axis=-1) & flows
         rested = rests | (self.kept["rested"] > 0)
-        smallest_wh = np.min(step_wh, axis=-1, where=step_wh > 0, initial=np.inf)
+        smallest_wh = np.min(np.where(grew, step_wh, np.inf), axis=-1)
         finest_wh = self.kept["finest_wh"]
         finer = moves & ((finest_wh == 0) | (smallest_wh < finest_wh))
         self.kept["finest_wh"] = np.where(finer, smallest_wh, finest_wh)

@@ -99,8 +99,10 @@ def _frequency(view: View) -> Seen:
     enough = np.isfinite(frequency_hz).sum(axis=0) >= _LEAST_METERS
     frequency_hz = np.where(enough, frequency_hz, np.nan)
     apart_hz = median(frequency_hz - median(frequency_hz, axis=0))
-    resolution_hz = _resolution_hz(frequency_hz)
-    tolerance_hz = _APART_HZ + resolution_hz + median(resolution_hz)
+    tolerance_hz = np.full(len(apart_hz), _APART_HZ)
+    if (np.abs(apart_hz) > _APART_HZ).any():  # else no resolution matters
+        resolution_hz = _resolution_hz(frequency_hz)
+        tolerance_hz = _APART_HZ + resolution_hz + median(resolution_hz)
 
     def tell(row: int) -> Telling:
         own_hz = float(mean(frequency_hz[row]))
