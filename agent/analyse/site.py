@@ -58,6 +58,7 @@ class Site:
         ``hourly_w`` (meters, hours). What flows out through an incomer was generated below it and is
         not drawn; neither is what charges a battery. Unknown where a part is unknown.
         """
+        own_w = self.remainder(hourly_w)  # inverters below a solar meter generate what it measures
         parent = {meter.id: meter.parent for meter in self.meters}
         tops = {meter.id: hourly_w[row] for row, meter in enumerate(self.meters) if self._is_top(meter)}
         for row, meter in enumerate(self.meters):
@@ -67,7 +68,7 @@ class Site:
             while above is not None and parent[above] is not None:
                 above = parent[above]
             if above in tops:
-                tops[above] = tops[above] - hourly_w[row]
+                tops[above] = tops[above] - own_w[row]
         return np.array(list(tops.values())).reshape(-1, hourly_w.shape[-1])
 
     @staticmethod

@@ -121,7 +121,7 @@ class SiteBook:
 
     def __init__(self, site: Site, stored_wh: Mapping[str, float] | None = None) -> None:
         self._site = site
-        self._supply = Supply(site.meters)
+        self._supply = Supply(site)
         if stored_wh:
             self._supply.stored_wh = dict(stored_wh)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from agent.analyse.features.robust import Floats
+from agent.analyse.site import Site
 from agent.config import MeterFacts
 
 UNKNOWN = "unknown"  # where a meter of a source was not measured, or nothing is known of what generates
@@ -21,11 +22,12 @@ Mix = Mapping[str, Floats]  # source -> share of each of the day's 24 hours; the
 class Supply:
     """The sources of one site; ``stored_wh``, by source, is its whole state: what the batteries hold."""
 
-    def __init__(self, meters: Sequence[MeterFacts]) -> None:
-        self._rows = _by_source(meters)
-        self._signs = np.array([-1.0 if meter.role == "generation" else 1.0 for meter in meters])
-        self._batteries = [row for row, meter in enumerate(meters) if meter.source == "battery"]
-        self._capacity_wh = sum(meter.capacity_wh or 0.0 for meter in meters)
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._rows = _by_source(site.meters)
+        self._generates = np.array([meter.role == "generation" for meter in site.meters])[:, None]
+        self._batteries = [row for row, meter in enumerate(site.meters) if meter.source == "battery"]
+        self._capacity_wh = sum(meter.capacity_wh or 0.0 for meter in site.meters)
         before = "grid" if "grid" in self._rows else UNKNOWN
         self.stored_wh: dict[str, float] = {before: self._capacity_wh} if self._batteries else {}
 
@@ -36,9 +38,10 @@ class Supply:
 
     def day(self, hourly_w: Floats) -> Mix:
         """Take a day of mean powers (meters, 24) and give the shares of its hours."""
-        inward_w = np.maximum(0.0, self._signs[:, None] * hourly_w)  # what is generated counts as export
+        own_w = self._site.remainder(hourly_w)  # inverters below a solar meter generate what it measures
+        inward_w = np.maximum(0.0, np.where(self._generates, -own_w, hourly_w))  # what is generated counts as export
         flows_w = {source: inward_w[rows].sum(axis=0) for source, rows in self._rows.items()}
-        battery_w = hourly_w[self._batteries].sum(axis=0)
+        battery_w = own_w[self._batteries].sum(axis=0)
         mix = {source: np.zeros(24) for source in self.sources}
         for hour in range(24):
             inflow_w = {source: float(flow[hour]) for source, flow in flows_w.items()}

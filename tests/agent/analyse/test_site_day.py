@@ -44,6 +44,13 @@ def test_a_site_draws_what_comes_in_and_what_is_generated_within() -> None:
     assert day.coverage == 1
 
 
+def test_inverters_below_a_solar_meter_do_not_add_to_the_load() -> None:
+    """The site drew 8 kW, whether the roof's 2 kW are metered once or twice."""
+    inverter = facts("inverter", role="generation", parent="roof", source="pv")
+
+    assert energy([MAIN, ROOF, inverter], [6000, -2000, -2000], {}).load_wh == 8000 * 24
+
+
 def test_generation_that_is_not_metered_makes_no_load_negative() -> None:
     """What it feeds back at noon is taken off no other hour, and the sources add up to the load."""
     hourly = np.where(np.arange(24) == 12, -50_000.0, 1000.0)[None]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from agent.analyse.site import Site
 from agent.analyse.sources import UNKNOWN, Supply
 from agent.config import MeterFacts
 from tests.agent.analyse.stories import Floats, facts
@@ -12,10 +13,15 @@ ROOF = facts("roof", role="generation", parent="main", source="pv")
 BATTERY = facts("store", role="generation", parent="main", source="battery", capacity_wh=10_000.0)
 
 
+def supplied(meters: list[MeterFacts]) -> Supply:
+    """Give the supply of a site with these meters."""
+    return Supply(Site("other", tuple(meters)))
+
+
 def mix(meters: list[MeterFacts], *watts: float | Floats) -> dict[str, list[float]]:
     """Give the shares of a day through which each meter's power is constant, or given by the hour."""
     day = np.array([np.broadcast_to(power, 24) for power in watts], dtype=float)
-    return {source: share.tolist() for source, share in Supply(meters).day(day).items() if share.any()}
+    return {source: share.tolist() for source, share in supplied(meters).day(day).items() if share.any()}
 
 
 def test_the_sources_of_an_hour_share_its_loads_in_proportion() -> None:
@@ -45,6 +51,13 @@ def test_generation_that_nobody_named_is_unknown() -> None:
     assert mix([MAIN, facts("set", role="generation")], 3000, -1000) == {"grid": [0.75] * 24, UNKNOWN: [0.25] * 24}
 
 
+def test_inverters_below_a_solar_meter_are_not_counted_twice() -> None:
+    """The roof's meter measures what both of them generate."""
+    inverters = [facts(name, role="generation", parent="roof", source="pv") for name in ("one", "two")]
+
+    assert mix([MAIN, ROOF, *inverters], 6000, -2000, -1200, -800) == {"grid": [0.75] * 24, "pv": [0.25] * 24}
+
+
 def test_an_hour_that_was_not_measured_has_no_known_source() -> None:
     """A gap in one source's meter leaves the shares of all of them open."""
     roof = np.full(24, -2000.0)
@@ -71,7 +84,7 @@ def test_a_battery_gives_back_what_it_was_charged_with() -> None:
 
 def test_losses_do_not_fill_a_battery_beyond_its_capacity() -> None:
     """More goes in than comes out, for years; what is stored stays a mix of its capacity."""
-    supply = Supply([MAIN, BATTERY])
+    supply = supplied([MAIN, BATTERY])
     hours = np.arange(24)
 
     for _ in range(30):
@@ -86,7 +99,7 @@ def test_no_energy_is_lost_or_made_by_attribution() -> None:
     watts = chance.normal(0, 3000, (3, 24))
     watts[:, 7] = 0
 
-    shares = np.array(list(Supply([MAIN, ROOF, BATTERY]).day(watts).values()))
+    shares = np.array(list(supplied([MAIN, ROOF, BATTERY]).day(watts).values()))
 
     assert shares.sum(axis=0) == pytest.approx(np.ones(24))
     assert shares.min() >= 0
