@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 
 from agent.analyse.analyst import Day
+from agent.analyse.history import History
+from agent.analyse.judge import Judge
 from agent.analyse.replay import replay
 from agent.analyse.rules import RULES as ORDER
 from agent.analyse.site import Site
+from agent.analyse.window import window_features
 from agent.records import Judgement, Verdict
 from tests.agent.analyse.stories import (
+    DAY_S,
     NOTHING,
     RULES,
+    START_DAY,
     Floats,
     cold_store,
     evidence,
@@ -117,3 +122,34 @@ def test_a_registered_miner_reports_all_of_its_load() -> None:
 
     assert last.verdict is Verdict.DECLARED
     assert last.mining_w == pytest.approx((30_000,) * 3, rel=0.01)
+
+
+def test_what_came_is_asked_for_its_power_factor() -> None:
+    """The same rise of motors, of power supplies, and of a meter without reactive power."""
+    days, step_w = 90, farm(90, 12_000.0, ONSET)
+    tan_phi = np.array([[0.75], [0.1], [np.nan]])  # cos phi 0.8, 0.995, unknown
+    power = recording({name: office(days, seed=seed) + step_w for seed, name in enumerate(("motors", "rigs", "m"))})
+    told = replace(power, values={**power.values, "reactive_power_var": 3000.0 + tan_phi * step_w})
+
+    found = list(replay(told, Site("other", tuple(map(facts, power.meters))), RULES))
+
+    assert "mining" not in verdicts(found, "motors")
+    assert verdicts(found, "rigs").index("mining") <= verdicts(found, "m").index("mining")
+    assert "step_power_factor" in {name for judgement in of(found, "rigs") for name in evidence(judgement)}
+
+
+def test_what_the_seconds_show_of_single_machines_needs_no_history() -> None:
+    """On the third day of a recording: of two meters, the one whose machines reboot."""
+    site = Site("other", (facts("rigs"), facts("office")))
+    history = History(None, site.names)
+    for window in recording({"rigs": farm(3, 9000.0) + office(3), "office": office(3)}).windows():
+        history.add(window, window_features(window))
+    signs = {"evidence": [12.0, -3.0], "notches_per_week": [20.0, 0.0], "rhythm": [0.2, 0.0]}
+    signs |= {"reboots_per_machine": [6.0, 0.0], "machines": [3.0, 0.0], "quantum_w": [3000.0, 0.0]}
+    signs |= {"known_days": [3.0, 3.0]}
+
+    day = Judge(site, RULES).day(history, START_DAY + 2, {name: np.array(values) for name, values in signs.items()})
+
+    assert [judgement.verdict for judgement in day] == [Verdict.MINING, Verdict.INCONCLUSIVE]
+    assert day[0].mining_w[:2] == (3000.0, 9000.0)
+    assert day[0].since_s == START_DAY * DAY_S
