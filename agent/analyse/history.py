@@ -28,29 +28,28 @@ _Slots = NDArray[np.int64]
 class _Sums:
     """One quantity's integral over time and the time over which it is known, in ``parts`` of each day.
 
-    A ring of 430 days, so that no day costs a copy of the others. The meters are the last axis, on
-    which each window writes; what is never written needs no memory.
+    A ring of 430 days, so that no day costs a copy of the others; what is never written needs no memory.
     """
 
     def __init__(self, meters: int, parts: int) -> None:
         self._parts = parts
-        self._total = np.zeros((KEPT_DAYS, parts, meters))
-        self._known_s = np.zeros((KEPT_DAYS, parts, meters))
+        self._total = np.zeros((KEPT_DAYS, meters, parts))
+        self._known_s = np.zeros((KEPT_DAYS, meters, parts))
 
     def add(self, day: int, time_s: int, values: Floats, weight_s: Floats) -> None:
         """Take the means of a window that began ``time_s`` after midnight and stands for ``weight_s`` (meters,)."""
         known_s = np.where(np.isfinite(values), weight_s, 0.0)
         if known_s.any():
-            place = day % KEPT_DAYS, time_s * self._parts // DAY_S
+            place = day % KEPT_DAYS, slice(None), time_s * self._parts // DAY_S
             self._total[place] += np.where(known_s > 0, values, 0.0) * known_s
             self._known_s[place] += known_s
 
     def load(self, row: int, table: Floats) -> None:
         """Take rows of hour, integral and time of one meter."""
         day, hour = np.divmod(table[:, 0].astype(np.int64), 24)
-        place = day % KEPT_DAYS, hour * self._parts // 24
-        np.add.at(self._total[..., row], place, table[:, 1])
-        np.add.at(self._known_s[..., row], place, table[:, 2])
+        place = day % KEPT_DAYS, row, hour * self._parts // 24
+        np.add.at(self._total, place, table[:, 1])
+        np.add.at(self._known_s, place, table[:, 2])
 
     def clear(self, slots: _Slots) -> None:
         """Forget what these days of the ring hold."""
@@ -59,10 +58,9 @@ class _Sums:
 
     def means(self, slots: _Slots, least_s: float) -> Floats:
         """Give the means (meters, days, parts) of these days; NaN where less than ``least_s`` is known."""
-        known_s = np.moveaxis(self._known_s[slots], -1, 0)
-        total = np.moveaxis(self._total[slots], -1, 0)
-        means = np.where(known_s >= least_s, total / np.maximum(known_s, 1.0), np.nan)
-        return np.ascontiguousarray(means)
+        known_s = self._known_s[slots]
+        means = np.where(known_s >= least_s, self._total[slots] / np.maximum(known_s, 1.0), np.nan)
+        return np.ascontiguousarray(means.swapaxes(0, 1))
 
 
 class History:
