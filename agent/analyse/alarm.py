@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from agent.analyse.declared import CHANGE
 from agent.records import Judgement, Verdict
 
-_QUIET_DAYS = 3  # of other verdicts before an alarm is cleared
+_QUIET_DAYS = 10  # of other verdicts before an alarm is cleared: a holiday or a repair ends sooner
 _WORTH_AN_UPDATE = 0.2  # relative change of the mining power since it was last told
 State = Literal["raised", "updated", "cleared"]
 

@@ -27,6 +27,7 @@ _KNOWN = 0.7  # of the least history, as of what the test compares
 _YEAR_DAYS = 365  # of which the known days are told; the history holds more
 _AWAY_DAYS = 28  # for outages, repairs and holidays; longer, and the season may have lifted a building as far
 _BACK_ABOVE = 0.7  # of the first batch's height: well above what closes a case
+_LIKELIER = 1.0  # log-odds: who has brought machines may well bring more
 _SAME_DAYS = 3  # between onsets: a farm that begins at noon is seen on either day, a weekend blurs it
 
 
@@ -236,7 +237,7 @@ def _followed(meter: MeterDay, case: Case, rise: Rise) -> Case:
     """Take up what the days have added: the same onset seen better, or another batch of machines."""
     if case.newest_day == case.onset_day and abs(rise.onset_day - case.onset_day) <= _SAME_DAYS:
         return _case(meter, rise) if meter.hidden_margin >= case.margin else case
-    if rise.onset_day <= case.newest_day + _SAME_DAYS or meter.hidden_margin < 0:
+    if rise.onset_day <= case.newest_day + _SAME_DAYS or meter.hidden_margin < -_LIKELIER:
         return case
     higher_w = rise.before_w + rise.height_w - case.before_w - case.height_w
     grown_w = min(rise.height_w, higher_w)  # a farm that rested in part and is back has not grown
