@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol
@@ -30,7 +32,9 @@ from agent.quantities import QUANTITIES
 Chunk = tuple[Lines, Cells]
 _CHUNK = 16_384  # rows that are read at once
 _MOST_TICKS = 500_000_000  # of all meters, 4 GB a quantity: a wrong year in one row would ask for a whole disk
+_MOST_DAYS = 36_525  # a century; with a wrong year in one row, millions of empty days would be judged
 _DEFAULT_STEP_S = 900  # of a recording of a single moment
+_LONGEST_LINE = 1 << 20  # letters that are read at once: a file without line breaks must not fill the memory
 
 
 def read_recording(path: Path, watch: Callable[[Iterable[Chunk]], Iterable[Chunk]] = iter) -> Recording:
@@ -39,15 +43,14 @@ def read_recording(path: Path, watch: Callable[[Iterable[Chunk]], Iterable[Chunk
     ``watch`` passes the chunks of rows on, as a progress bar does.
     """
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        opened = gzip.open if packed else Path.open
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as text, tempfile.TemporaryFile() as kept:
-            return _read(path, text, kept, watch)
+        with path.open("rb") as raw, tempfile.TemporaryFile() as kept:
+            unpacked = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+            with TextIOWrapper(unpacked, encoding="utf-8-sig", newline="") as text:
+                return _read(path, iter(partial(text.readline, _LONGEST_LINE), ""), kept, watch)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path}: cannot be read as a recording ({why}); a CSV file is expected, gzipped or not"
+            f"{path}: cannot be read as a recording ({why}); a CSV file in UTF-8 is expected, gzipped or not"
         ) from None
 
 
@@ -185,7 +188,7 @@ class _Arrangement:
             self._complaints.add(line, "time", text)
 
     def _check_length(self, ticks: int) -> None:
-        if ticks > _MOST_TICKS:
+        if ticks > _MOST_TICKS or self._last_s - self._first_s > _MOST_DAYS * 86_400:
             span = f"{_iso(self._first_s)} to {_iso(self._last_s)}"
             raise InputError(f"{self._path}: {span} is {ticks} steps of all meters; is a time wrong? If not, split it")
 

@@ -20,6 +20,7 @@ Rows = NDArray[Any]  # with the fields line, time (s), meter (its number), value
 _REQUIRED = ("time", "meter", "active_power_w")
 _MOST_COMPLAINTS = 20  # a file that is wrong throughout is wrong in the same way throughout
 _MOST_METERS = 100_000  # more names than a site has meters are no names of meters
+_MOST_LETTERS = 200  # of a complaint: a cell may hold a whole file
 _MOST_MOMENTS = 40_000  # whose meaning is kept: a file sorted by meter names those of a year once a meter
 
 
@@ -31,8 +32,8 @@ class Complaints:
         self._found: list[Complaint] = []
 
     def add(self, line: int, key: str, text: str) -> None:
-        """Complain of one line."""
-        self._found.append(Complaint(self._path, line, key, text))
+        """Complain of one line, in letters that a terminal shows and does not obey."""
+        self._found.append(Complaint(self._path, line, _legible(key), _legible(text)))
         if len(self._found) >= _MOST_COMPLAINTS:
             self.stop_if_any()
 
@@ -110,6 +111,8 @@ class RowParser:
         """Give the number of a meter, a new one to a new name."""
         if not name or name != name.strip():
             raise ValueError("is empty; a name is needed")
+        if name not in self.meters and not name.isprintable():
+            raise ValueError(f'"{name}" holds a control character; is the file text?')
         if name not in self.meters and len(self.meters) == _MOST_METERS:
             raise ValueError(f"more than {_MOST_METERS} different names; does another column hold the meters' names?")
         return self.meters.setdefault(name, len(self.meters))
@@ -123,6 +126,16 @@ class _Moments(dict[str, int]):
             self.clear()
         seconds = self[text] = moment(text)
         return seconds
+
+
+def _legible(text: str) -> str:
+    r"""Give a text with what is no letter written as an escape, cut where it is endless.
+
+    >>> _legible("red" + chr(27) + "[31m")
+    'red\\x1b[31m'
+    """
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: _MOST_LETTERS + 1])
+    return shown if len(text) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]} …"
 
 
 def moment(text: str) -> int:

@@ -3,8 +3,10 @@
 import errno
 import gzip
 import io
+import os
 import tracemalloc
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -100,6 +102,21 @@ def steps(step_s: int, count: int, start_s: int = 1_767_225_600) -> str:
         ),
         (HEAD, ["load.csv: holds no rows; at least one day of data is needed"]),
         (
+            steps(3600, 5) + "9999-01-01T00:00:00Z,m,9\n",
+            [
+                "load.csv: 2026-01-01T00:00:00Z to 9999-01-01T00:00:00Z is 69889873 steps of all meters; "
+                "is a time wrong? If not, split it"
+            ],
+        ),
+        (
+            HEAD + "2026-01-01T00:00Z,\x1b[31mm,1\n",
+            [r'load.csv:2: meter: "\x1b[31mm" holds a control character; is the file text?'],
+        ),
+        (
+            HEAD + "2026-01-01T00:00Z,m," + "x" * 1000 + "\n",
+            ['load.csv:2: active_power_w: "' + "x" * 199 + " …"],
+        ),
+        (
             steps(1, 5) + "2062-01-01T00:00:00Z,m,9\n",
             [
                 "load.csv: 2026-01-01T00:00:00Z to 2062-01-01T00:00:00Z is 1136073601 steps of all meters; "
@@ -125,10 +142,37 @@ def test_what_is_no_recording_is_said_in_one_line(tmp_path: Path, content: bytes
     assert line.startswith("load.csv: cannot be read as a recording (")
 
 
+def test_a_file_without_line_breaks_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """Nor does one of a few kilobytes that unpacks to much more."""
+    path = written(tmp_path, gzip.compress(bytes(30_000_000)))
+    tracemalloc.start()
+
+    [line] = complaints(path)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "field larger than field limit" in line
+    assert peak < 15_000_000
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    """Once, from its first byte on."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_text, args=(steps(900, 2000),))
+    writer.start()
+
+    read = read_recording(pipe)
+
+    writer.join()
+    assert read.values["active_power_w"].shape == (1, 2000)
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """With the system's own reason, and its name once."""
     assert complaints(tmp_path / "missing.csv") == [
-        "missing.csv: cannot be read as a recording (No such file or directory); a CSV file is expected, gzipped or not"
+        "missing.csv: cannot be read as a recording (No such file or directory); a CSV file in UTF-8 is expected, "
+        "gzipped or not"
     ]
 
 
@@ -233,7 +277,7 @@ def test_a_row_that_comes_twice_is_found_however_far_apart(tmp_path: Path, monke
     """In one chunk of rows or in two, by its line; a cell with a line break does not spoil the count."""
     monkeypatch.setattr(recording_file, "_CHUNK", 16)
     rows = steps(900, 40).splitlines()
-    rows.insert(1, '2026-01-01T00:00,"m\nn",1')
+    rows.insert(1, '2026-01-01T00:00,n,"\n"')
 
     told = complaints(written(tmp_path, "\n".join([*rows, rows[3], rows[40], rows[40]])))
 
