@@ -8,6 +8,7 @@ of the vocabulary; one constant step from 1 s to 1 h; an empty cell is a gap.
 import argparse
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from agent.analyse.site_ledger import SiteLedger
 
 HELP = "judge recorded load (CSV) as the daemon would have"
+_LONGEST_NAME = 50  # letters of up to four bytes: file systems take 255 bytes
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -107,21 +109,28 @@ def _course(recording: "Recording") -> "Course":
 
 
 def _drawn(course: "Course", meters: tuple[str, ...], folder: Path) -> Iterator[str]:
-    """Draw one meter after the other and name the pictures, with a number where two names are the same for a file."""
+    """Draw one meter after the other and name the pictures."""
     from agent.analyse.picture import draw
     from agent.errors import FlatwattError
     from agent.terminal import progress
 
-    taken: set[str] = set()
-    for meter in progress(meters, len(meters), "pictures drawn"):
-        name = re.sub(r"[^\w.-]+", "_", meter)
-        name = f"{name}-{len(taken)}" if name in taken else name
-        taken.add(name)
+    for meter, name in zip(progress(meters, len(meters), "pictures drawn"), _file_names(meters), strict=True):
         try:
             draw(course.of(meter), folder / f"{name}.png")
         except OSError as error:
             raise FlatwattError(f"--plot: {folder}: cannot be written into ({error.strerror}); name another") from None
         yield f"drawn: {folder / name}.png"
+
+
+def _file_names(meters: tuple[str, ...]) -> Iterator[str]:
+    """Give names that a file may bear, with a number where two of them would be the same."""
+    taken: set[str] = set()
+    for meter in meters:
+        plain = re.sub(r"[^\w-]+", "_", meter)[:_LONGEST_NAME]
+        numbered = (f"{plain}-{number}" for number in count(1))
+        name = plain if plain not in taken else next(each for each in numbered if each not in taken)
+        taken.add(name)
+        yield name
 
 
 def _ledger(path: Path | None, site: "Site") -> "SiteLedger":

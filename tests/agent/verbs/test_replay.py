@@ -109,14 +109,20 @@ def test_features_for_people_are_wrong_input(story: Path, capsys: pytest.Capture
 
 def test_a_picture_of_each_meter_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With names that a file may bear, one after the other; programs read of judgements only."""
-    loads = {"hall/1": office(23) + farm(23, 8000.0, 10), "hall:1": np.full(23 * 24, np.nan)}
+    dark = np.full(23 * 24, np.nan)
+    loads = {"hall_1-1": dark, "hall/1": office(23) + farm(23, 8000.0, 10), "hall:1": dark, "../" + "long_" * 60: dark}
     path = write(tmp_path / "halls.csv", loads, datetime(2026, 1, 5, tzinfo=UTC))
 
     code = main(["replay", str(path), "--json", "--plot", str(tmp_path / "new/pictures")])
 
     pictures = sorted((tmp_path / "new/pictures").iterdir())
     assert code == 0
-    assert [picture.name for picture in pictures] == ["hall_1-1.png", "hall_1.png"]
+    assert [picture.name for picture in pictures] == [
+        "_" + ("long_" * 10)[:49] + ".png",
+        "hall_1-1.png",
+        "hall_1-2.png",
+        "hall_1.png",
+    ]
     assert all(picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000 for picture in pictures)
     assert {json.loads(line)["meter"] for line in capsys.readouterr().out.splitlines()} == set(loads)
 
