@@ -118,10 +118,11 @@ class Analyst:
     def _is_credible(self, day: int) -> bool:
         """Tell whether a window of this day is remembered: a leap of over a month must first last into its second day.
 
-        A clock may be years ahead until it finds its time server; such windows carry the last
-        judgement on and leave history and judgement alone.
+        A clock may be years ahead, or start in 1970, until it finds its time server; such windows
+        carry the last judgement on and leave history and judgement alone.
         """
-        if not self._history.days or day < self._history.first_day + self._history.days + _MONTH_DAYS:
+        last_day = self._history.first_day + self._history.days - 1
+        if not self._history.days or abs(day - last_day) <= _MONTH_DAYS:
             self._leapt_day = None
             return True
         if self._leapt_day is None or not 0 <= day - self._leapt_day <= _MONTH_DAYS:

@@ -25,7 +25,7 @@ class Causes:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._temperature_c = np.zeros(0)  # daily means, as many days as the baseload
-        self._day = -1
+        self._day: int | None = None
 
     def day(
         self, found: Candidates, base_w: Floats, load_w: LoadOf, reactive_var: LoadOf, temperature_c: LoadOf, day: int
@@ -46,9 +46,10 @@ class Causes:
 
     def _take(self, temperature_c: LoadOf, day: int) -> None:
         """Remember the site's temperature: that of any meter that has one."""
-        days = temperature_c(1 if day == self._day + 1 else None)
+        follows = self._day == day - 1
+        days = temperature_c(1 if follows else None)
         daily = mean(np.moveaxis(days, 0, 1).reshape(days.shape[1], -1))
-        self._temperature_c = (np.append(self._temperature_c, daily) if day == self._day + 1 else daily)[-_YEAR_DAYS:]
+        self._temperature_c = (np.append(self._temperature_c, daily) if follows else daily)[-_YEAR_DAYS:]
         self._day = day
 
     def _weather(self, found: Candidates, base_w: Floats) -> Floats:

@@ -69,7 +69,7 @@ class HiddenTest:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._sketch = Sketch(0)
-        self._sketched_day = -1
+        self._sketched_day: int | None = None
         self._kept: dict[tuple[int, int], Answer] = {}  # by number of the onset's day, and age
 
     @property
@@ -79,7 +79,7 @@ class HiddenTest:
 
     def day(self, load_w: LoadOf, day: int) -> Candidates:
         """Ask about the onsets that are 7, 14 and 25 days old at the end of ``day``."""
-        if day == self._sketched_day + 1:
+        if self._sketched_day == day - 1:
             self._sketch.add(load_w(1)[:, -1])
         else:  # the first, or the clock has leapt
             self._sketch = Sketch.of(load_w(None))

@@ -133,6 +133,28 @@ def test_a_leap_of_the_clock_concludes_nothing_before_its_second_day(uninterrupt
     assert [(day.judgements, day.changes) for day in days] == [(day.judgements, day.changes) for day in uninterrupted]
 
 
+def test_an_hour_in_1970_costs_an_hour(tmp_path: Path, uninterrupted: list[Day]) -> None:
+    """A gateway without a clock of its own boots in 1970: no alarm is cleared or raised for that."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    days = feed(analyst, every[: 24 * 60 + 3])
+
+    days += feed(analyst, [replace(every[0], start_s=3 * 3600)])
+    days += feed(analyst, every[24 * 60 + 4 :])
+
+    assert [day.number for day in days] == [day.number for day in uninterrupted]
+    assert [c for day in days for c in day.changes if c.state != "updated"] == [
+        c for day in uninterrupted for c in day.changes if c.state != "updated"
+    ]
+
+
+def test_a_clock_that_starts_in_1970_and_stays_there_is_followed() -> None:
+    """The first day of all is a day like any other."""
+    first = [replace(window, start_s=window.start_s - START_DAY * DAY_S) for window in windows()[: 24 * 3]]
+
+    assert [day.number for day in feed(Analyst("gw", SITE, RULES), first)] == [0, 1, 2]
+
+
 def test_a_leap_that_lasts_is_followed() -> None:
     """A gateway that was off for a year goes on from its second day, and catches up on no more than a month."""
     every = windows()
@@ -145,8 +167,8 @@ def test_a_leap_that_lasts_is_followed() -> None:
     assert numbers == list(range(371 - 31, 373))
 
 
-def test_a_clock_that_was_ahead_for_days_blocks_no_day(tmp_path: Path) -> None:
-    """Back in the present, each day is judged again from the history on disk."""
+def test_a_clock_that_was_ahead_for_days_blocks_one_day_more(tmp_path: Path) -> None:
+    """Back in the present for a day, each day is judged again from the history on disk."""
     every = windows()
     analyst = Analyst("gw", SITE, RULES, tmp_path / "history.db")
     feed(analyst, every[: 24 * 40])
@@ -155,7 +177,7 @@ def test_a_clock_that_was_ahead_for_days_blocks_no_day(tmp_path: Path) -> None:
     days = feed(analyst, every[24 * 43 : 24 * 45])
     analyst.close()
 
-    assert [day.number - START_DAY for day in days] == [43, 44]
+    assert [day.number - START_DAY for day in days] == [44]
     assert days[0].judgements[1].verdict is Verdict.MINING
 
 
