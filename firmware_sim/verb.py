@@ -4,7 +4,7 @@ Without a clock option the meters live in real UTC, as `flatwatt run` does on th
 With --speed they live in a time of their own that begins at the scenario's start; with --clock
 they follow the time that `flatwatt run --fast-motion FILE` drives.
 
-SCENARIO is a file, or the name of one that ships with flatwatt: demo, office, recording.
+SCENARIO is a file, or the name of one that ships with flatwatt: demo, detection, office, recording.
 """
 
 import argparse

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from firmware_sim import verb
 from firmware_sim.faults import KINDS as FAULTS
 from firmware_sim.fields import keys_of
 from firmware_sim.loads import KINDS as LOADS
-from firmware_sim.scenario import BusSpec, MeterSpec, Scenario
+from firmware_sim.scenario import SCENARIOS, BusSpec, MeterSpec, Scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 ROWS = {row.split("`")[1]: row for row in PAGE.splitlines() if re.match(r"\| `[a-z_]+`", row)}
@@ -32,6 +33,13 @@ def test_every_kind_is_documented(kind: str) -> None:
 def test_no_kind_is_documented_that_there_is_not() -> None:
     """A row that nothing stands behind promises what nobody keeps."""
     assert set(ROWS) == {*LOADS, *FAULTS}
+
+
+@pytest.mark.parametrize("name", [path.stem for path in SCENARIOS.glob("*.toml")])
+def test_every_shipped_scenario_is_named(name: str) -> None:
+    """On the page, and in the verb's own help."""
+    assert f"`{name}`" in PAGE
+    assert name in (verb.__doc__ or "").rpartition("SCENARIO")[2]
 
 
 pytest_plugins = ["pytester"]
