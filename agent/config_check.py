@@ -239,29 +239,38 @@ def check_meters(check: Check, meters: list[dict[str, Any]]) -> None:
             check.complain(("meter", index, "parent"), f"goes round in a ring: {' under '.join(ring)}")
         told.update(ring)
         _check_source(check, index, meter)
-        if meter["declared_w"] is not None and not meter["declared"]:
-            check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
-        if meter["declared_hours"] and meter["declared_w"] is None:
-            check.complain(("meter", index, "declared_hours"), "has no effect without declared_w, what it draws then")
-        most_w = meter.get("max_power_w")
-        if most_w is not None and meter["declared_w"] is not None and meter["declared_w"] > most_w:
-            what = f"{meter['declared_w']:g} is more than max_power_w = {most_w:g}"
-            check.complain(("meter", index, "declared_w"), f"{what}, what the feeder can carry; one of them is wrong")
+        _check_declared(check, index, meter)
+
+
+def _check_declared(check: Check, index: int, meter: dict[str, Any]) -> None:
+    """Check that what was declared of a load can have an effect."""
+    written = check.source.data["meter"][index]  # what is wrong there is told already
+    if meter["declared"] and meter["role"] == "generation":
+        check.complain(("meter", index, "declared"), 'has no effect with role = "generation", which is no load')
+    if meter["declared_w"] is not None and "declared" not in written:
+        check.complain(("meter", index, "declared_w"), "has no effect without declared, the kind of the load")
+    if meter["declared_hours"] and "declared_w" not in written:
+        check.complain(("meter", index, "declared_hours"), "has no effect without declared_w, what it draws then")
+    most_w = meter.get("max_power_w")
+    if most_w is not None and meter["declared_w"] is not None and meter["declared_w"] > most_w:
+        what = f"{meter['declared_w']:g} is more than max_power_w = {most_w:g}"
+        check.complain(("meter", index, "declared_w"), f"{what}, what the feeder can carry; one of them is wrong")
 
 
 def _check_source(check: Check, index: int, meter: dict[str, Any]) -> None:
     """Check that a source of energy stands where it can be one: the grid at the top, all others as generation."""
     source, generates = meter["source"], meter["role"] == "generation"
+    written = check.source.data["meter"][index]  # what is wrong there is told already
     if source == "grid" and generates:
         check.complain(("meter", index, "source"), '"grid" is an incomer, no generation; leave role out')
     elif source == "grid" and meter["parent"]:
         check.complain(("meter", index, "source"), '"grid" is an incomer, and this meter has a parent; remove one')
     elif source in (*LOCAL, "battery") and not generates:
         check.complain(("meter", index, "source"), f'"{source}" needs role = "generation"')
-    if source == "battery" and meter["capacity_wh"] is None:
+    if source == "battery" and "capacity_wh" not in written:
         check.complain(("meter", index, "capacity_wh"), "missing: a battery carries at most its capacity, in Wh")
-    is_told = source is None and "source" in check.source.data["meter"][index]  # that it is wrong
-    if source != "battery" and meter["capacity_wh"] is not None and not is_told:
+    is_wrong = source is None and "source" in written
+    if source != "battery" and meter["capacity_wh"] is not None and not is_wrong:
         check.complain(("meter", index, "capacity_wh"), 'has no effect without source = "battery"')
 
 

@@ -109,6 +109,7 @@ def test_the_example_is_sound() -> None:
         ('parent = "main"', 'parent = "main"\nsource = "grid"', 'meter[2].source: "grid" is an incomer, and this'),
         ('parent = "main"', 'role = "generation"\nsource = "grid"', 'meter[2].source: "grid" is an incomer, no gen'),
         ('parent = "main"', 'role = "generation"\nsource = "battery"', "meter[2].capacity_wh: missing: a battery"),
+        ('parent = "main"', 'role = "generation"\ndeclared = "mining"', "meter[2].declared: has no effect with role ="),
         ('parent = "main"', "capacity_wh = 5e3", 'meter[2].capacity_wh: has no effect without source = "battery"'),
         ('parent = "main"', 'declared = "mining"\ndeclared_hours = "4-16"', "meter[2].declared_hours: has no effect w"),
         (
@@ -154,6 +155,19 @@ def test_a_ring_of_parents_is_told_once(tmp_path: Path) -> None:
     found = complaints(tmp_path, 'profile = "eastron_sdm630"', 'profile = "eastron_sdm630"\nparent = "office"')
 
     assert found == ["meter[1].parent: goes round in a ring: main under office under main"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'role = "generation"\nsource = "battery"\ncapacity_wh = inf',
+        'declared = "mining"\ndeclared_w = -3\ndeclared_hours = "8-20"',
+        'declared = "minning"\ndeclared_w = 9e3',
+    ],
+)
+def test_a_wrong_value_is_not_told_as_a_missing_one_too(tmp_path: Path, wrong: str) -> None:
+    """One mistake, one complaint: the key stands there, and what depends on it is not to blame."""
+    assert len(complaints(tmp_path, 'parent = "main"', wrong)) == 1
 
 
 def test_tls_files_need_tls(tmp_path: Path) -> None:
