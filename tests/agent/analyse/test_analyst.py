@@ -23,7 +23,7 @@ from tests.agent.analyse.stories import (
     verdicts,
 )
 
-LOADS = {"m": office(75) + farm(75, 20_000.0, 30, 65), "feeder": farm(75, 20_000.0)}
+LOADS = {"m": office(75) + farm(75, 20_000.0, 30, 60), "feeder": farm(75, 20_000.0)}
 SITE = Site("other", (facts("m"), facts("feeder")))
 FACTOR = (0.97, 0.99)
 

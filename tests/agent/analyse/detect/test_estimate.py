@@ -42,20 +42,21 @@ def test_a_farm_as_a_whole_is_all_of_its_feeder_less_what_cools_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("load_w", "rest_w", "expected"),
+    ("day_w", "load_w", "rest_w", "expected"),
     [
-        (20_000.0, 5000.0, (4000.0, 5000.0, 6000.0)),  # a hidden farm and room for it
-        (9000.0, 5000.0, (4000.0, 4000.0, 4000.0)),  # the building leaves less
-        (5000.0, 0.0, (2000.0, 2500.0, 3000.0)),  # a farm as a whole at half of its load
-        (float("nan"), 5000.0, (0.0, 0.0, 0.0)),  # not measured
+        (10_000.0, 20_000.0, 5000.0, (4000.0, 5000.0, 6000.0)),  # a hidden farm and room for it
+        (10_000.0, 9000.0, 5000.0, (4000.0, 4000.0, 4000.0)),  # the building leaves less
+        (10_000.0, 5500.0, 0.0, (4000.0, 5000.0, 5500.0)),  # counted machines in a building at rest
+        (6000.0, 3000.0, 0.0, (2000.0, 2500.0, 3000.0)),  # a farm as a whole at half of its load
+        (10_000.0, float("nan"), 5000.0, (0.0, 0.0, 0.0)),  # not measured
     ],
 )
-def test_a_window_mines_in_proportion_to_what_it_measured(
-    load_w: float, rest_w: float, expected: tuple[float, float, float]
+def test_a_window_mines_no_more_than_it_measured(
+    day_w: float, load_w: float, rest_w: float, expected: tuple[float, float, float]
 ) -> None:
-    """Yesterday's farm of 5 kW in a day's mean of 10 kW, carried into a window."""
+    """Yesterday's farm of 5 kW, carried into a window."""
     mining = Judgement(
         meter="m", verdict=Verdict.MINING, score=0.9, mining_w=(4000.0, 5000.0, 6000.0), since_s=0, reasons=()
     )
 
-    assert estimate.within(mining, load_w, 10_000.0, rest_w).mining_w == pytest.approx(expected)
+    assert estimate.within(mining, load_w, day_w, rest_w).mining_w == pytest.approx(expected)
