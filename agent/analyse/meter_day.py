@@ -8,15 +8,14 @@ import numpy as np
 
 from agent.analyse.detect.estimate import Estimate
 from agent.analyse.detect.evidence import Rules, probability
-from agent.analyse.features.robust import Floats, mean, median, quantile
+from agent.analyse.features.robust import Floats, mean, median
 from agent.analyse.history import DAY_S
 from agent.analyse.machines.weigh import Seen
 from agent.config import MeterFacts
 from agent.records import Evidence, Judgement, Verdict
 
 NOTHING: Estimate = (0.0, 0.0, 0.0)
-_CLOSED_BELOW = 0.3  # of the step's height: the farm is off when the low hours have come down this far
-_LOW_HOURS = 0.2  # quantile of the hours: with the six lowest of a day, those of the baseload
+_CLOSED_BELOW = 0.3  # of the step's height: the farm is off when the baseload has come down this far
 _LEAD_DAYS = 35  # after its onset a step that is no case was answered at all ages, and ten days more
 _DEDICATED_DAYS = 3  # in a row; the shape looks back two weeks, or to the start, so few suffice
 _LEVEL_DAYS = 5  # as long as the shape of a new feeder needs at least
