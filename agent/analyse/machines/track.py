@@ -76,7 +76,7 @@ class Track:
                         bin=at,
                         step_w=watts,
                         noise_w=float(found.noise_w[row]),
-                        tan_phi=vars_ / (watts + coupled_w),
+                        tan_phi=vars_ / (watts + coupled_w or 1e-3),  # W: a capacitor steps in reactive power alone
                         tan_error=error_var / abs(watts) if self._has_reactive[row] else np.nan,
                         is_remnant=abs(coupled_w) > max(abs(watts), _USUAL * abs(coupling[row]) * error_var),
                     )
