@@ -169,6 +169,9 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.data is not None and (absent := missing(options.data)):
         parser.error(f"{options.data} lacks {', '.join(absent)}: give the folder with the real recordings")
+    is_partial = options.half != "held" or options.rounds is not None
+    if is_partial and not (options.short or options.hidden_only):
+        parser.error("--half and --rounds go with --hidden-only: the page is of the whole held-out half")
     return options
 
 
