@@ -5,6 +5,7 @@ import pytest
 
 from agent.analyse.detect.sketch import Sketch
 from agent.analyse.features.robust import Floats
+from agent.analyse.history_file import KEPT_DAYS
 from tests import oracles
 
 DAYS = 150
@@ -47,6 +48,15 @@ def test_a_sketch_of_the_past_goes_on_day_by_day(load_w: Floats) -> None:
         sketch.add(load_w[:, day])
 
     np.testing.assert_array_equal(series(sketch), series(Sketch.of(load_w)))
+
+
+def test_it_holds_all_days_that_the_history_holds() -> None:
+    """Or a long-running gateway would know less of the past than one that was restarted."""
+    sketch = Sketch(1)
+    for _ in range(KEPT_DAYS + 200):
+        sketch.add(np.zeros((1, 24)))
+
+    assert KEPT_DAYS <= sketch.days < KEPT_DAYS + 200
 
 
 def test_weeks_and_steps_are_the_medians_that_a_textbook_takes(load_w: Floats) -> None:
