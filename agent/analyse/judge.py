@@ -93,7 +93,9 @@ class Judge:
         factor[[facts.id in self._parents for facts in self._site.meters]] = np.nan  # of the whole, not of its own part
         flat = dedicated.features(own_w, factor)
         dedicated_odds, dedicated_parts = dedicated.weigh(flat, self._rules)
+        dedicated_odds = np.nan_to_num(dedicated_odds, nan=-np.inf)
         seen = machines.beside(machines.seen(signs, len(own_w)), self._below)
+        day_w, day_hours = mean(total_w[:, -1]), np.isfinite(total_w[:, -1]).sum(axis=-1)
         meters = [
             MeterDay(
                 facts=facts,
@@ -103,10 +105,10 @@ class Judge:
                 is_parent=facts.id in self._parents,
                 hourly_w=own_w[row],
                 base_w=self._hidden.base_w[row],
-                total_w=float(mean(total_w[row, -1])),
-                total_hours=int(np.isfinite(total_w[row, -1]).sum()),
+                total_w=float(day_w[row]),
+                total_hours=int(day_hours[row]),
                 moved=partial(self.watch.moved_w, facts.id),
-                dedicated_odds=float(np.nan_to_num(dedicated_odds[row], nan=-np.inf)),
+                dedicated_odds=float(dedicated_odds[row]),
                 explain_dedicated=partial(reasons, row, flat, dedicated_parts, dedicated.TEXTS),
                 machines=seen[row],
                 memory=self.memory[facts.id],
@@ -176,7 +178,7 @@ class _Own:
 
 
 def _remember(odds: list[float], new: float) -> None:
-    odds.append(float(np.clip(new, -99.0, 99.0)))  # JSON knows no infinity
+    odds.append(min(max(new, -99.0), 99.0))  # JSON knows no infinity
     del odds[:-_REMEMBERED_DAYS]
 
 

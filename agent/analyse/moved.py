@@ -33,7 +33,7 @@ def moved(site: Site, own_w: Floats, least_w: float) -> Iterator[Moved]:
 
     Two weeks are compared by the medians of their hours, which turn over on the fourth day after a move.
     """
-    if own_w.shape[1] < 2 * WEEK_DAYS:
+    if own_w.shape[1] < 2 * WEEK_DAYS or not site.parents():
         return
     rise_w = _profile(own_w[:, -WEEK_DAYS:]) - _profile(own_w[:, -2 * WEEK_DAYS : -WEEK_DAYS])
     before_w = mean(own_w[:, -2 * WEEK_DAYS : -WEEK_DAYS].reshape(len(own_w), -1))

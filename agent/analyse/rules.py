@@ -44,8 +44,8 @@ def generation(meter: MeterDay) -> Judgement | None:
 def exporting(meter: MeterDay) -> Judgement | None:
     """A load behind a meter through which the sun feeds back cannot be told from the season."""
     compared = meter.hourly_w[-_EXPORT_DAYS:]
-    lowest_w = float(np.nanmin(compared))
-    if lowest_w >= -_MIN_EXPORT * float(np.nanmax(compared)) and meter.recent_w >= 0:
+    lowest_w = float(np.fmin.reduce(compared, axis=None))
+    if lowest_w >= -_MIN_EXPORT * float(np.fmax.reduce(compared, axis=None)) and meter.recent_w >= 0:
         return None
     text = 'power flows back through this meter at times: meter the generation too, with role = "generation"'
     return meter.judgement(Verdict.INCONCLUSIVE, (Evidence("export", lowest_w, 0.0, text),), score=0.0)
@@ -66,10 +66,13 @@ def too_little_data(meter: MeterDay) -> Judgement | None:
 def stuck(meter: MeterDay) -> Judgement | None:
     """A register that repeats itself looks like a perfect miner and is none."""
     week = meter.hourly_w[-7:].ravel()
+    repeated = week[1:] == week[:-1]
+    if np.count_nonzero(repeated) < _MAX_REPEATED * MIN_KNOWN_HOURS:
+        return None
     pairs = np.isfinite(week[1:]) & np.isfinite(week[:-1]) & (week[1:] != 0)
     if pairs.sum() < MIN_KNOWN_HOURS:
         return None
-    share = float((week[1:] == week[:-1])[pairs].mean())
+    share = float(repeated[pairs].mean())
     if share <= _MAX_REPEATED:
         return None
     text = f"{100 * share:.0f} % of the hourly means repeat the one before exactly: check the meter or its gateway"

@@ -164,13 +164,13 @@ def _siblings(share: Floats) -> Floats:
 
 def _profile(hourly_w: Floats, weekend: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Give the median of each of the 48 hours of workday and weekend, (meters, 48), and the hours' median distance."""
-    hours, distances = [], np.full(hourly_w.shape, np.nan)
+    hours, distances = [], []
     for kind in (False, True):
         days = hourly_w[:, weekend == kind]
         middle = median(days, axis=1) if days.shape[1] >= 2 else np.full((len(hourly_w), 24), np.nan)
-        distances[:, weekend == kind] = np.abs(days - middle[:, None])
+        distances.append(np.abs(days - middle[:, None]).reshape(len(hourly_w), -1))
         hours.append(middle)
-    return np.concatenate(hours, axis=1), median(distances.reshape(len(hourly_w), -1))
+    return np.concatenate(hours, axis=1), median(np.concatenate(distances, axis=1))
 
 
 def lift(hourly_w: Floats, weekend: NDArray[np.bool_], onset: int) -> Floats:

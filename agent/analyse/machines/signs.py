@@ -67,8 +67,8 @@ def rhythm(times_s: Sequence[float]) -> float:
     >>> rhythm([900.0 * n for n in range(9)])
     1.0
     """
-    intervals = np.diff(np.sort(times_s))
-    if len(intervals) < _FEWEST_INTERVALS:
+    if len(times_s) <= _FEWEST_INTERVALS:
         return np.nan
+    intervals = np.diff(np.sort(times_s))
     usual = np.median(intervals)
     return float((np.abs(intervals - usual) <= _NEAR * usual).mean())
