@@ -22,6 +22,7 @@ DAYS = 14  # two weekends; a shorter look mistakes a holiday for a rhythm
 LIFE_DAYS = 100  # before those: a term or a season ago
 _LEVEL_DAYS = 5  # whose median is the level, so that a farm of five days is seen beside nine idle ones
 _MIN_HOURS = 84  # of running: three days and a half; with three days in a row that agree, found within a week
+_LEAST_W = 1.0  # of a level: a feeder below it is idle, and its meter's last digits have no shape
 _RUNNING = 0.5  # of the level: a day with a lower median belongs to another use of the feeder
 _OFF = 0.2  # of the level: curtailed farms draw 0 to 10 %, and an hour may begin a little late
 _BELOW = 0.85  # of the level: under it an hour is neither on nor off; repairs take up to a tenth
@@ -45,7 +46,7 @@ def features(hourly_w: Floats, daily_power_factor: Floats) -> dict[str, Floats]:
     """
     recent = hourly_w[:, -DAYS:]
     level_w = median(recent[:, -_LEVEL_DAYS:].reshape(len(hourly_w), -1))
-    level_w = np.where(level_w > 0, level_w, np.nan)
+    level_w = np.where(level_w >= _LEAST_W, level_w, np.nan)
     relative = recent / level_w[:, None, None]
     day_level = median(relative)
     running = np.where((day_level >= _RUNNING)[..., None], relative, np.nan)

@@ -80,6 +80,7 @@ UNKNOWN = {
     "street lights": FARM * np.where((HOUR >= 7) & (HOUR < 18), 0.0, 1.0),
     "coarse register": np.round(FARM / 2000) * 2000,
     "generator": -FARM,
+    "last digits": np.where(np.arange(DAYS * 24) >= (DAYS - 5) * 24, 1e-310, FARM),
     "three days": np.where(np.arange(DAYS * 24) < (DAYS - 3) * 24, np.nan, FARM),
     "nothing": np.full(DAYS * 24, np.nan),
 }
@@ -87,7 +88,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_of_some_feeders_nothing_is_said(name: str) -> None:
-    """Off by day, too coarse, feeding back, too young or unmeasured: unknown, which is not the same as no."""
+    """Off by day, too coarse, feeding back, idle, too young or unmeasured: unknown, which is not the same as no."""
     assert np.isnan(odds(UNKNOWN[name])[0])
 
 
