@@ -15,7 +15,7 @@ from agent.config import MeterFacts
 from agent.records import Evidence, Judgement, Verdict
 
 NOTHING: Estimate = (0.0, 0.0, 0.0)
-_CLOSED_BELOW = 0.3  # of the step's height: the farm is off when the baseload has come down this far
+_CLOSED_BELOW = 0.4  # of the step's height: the farm is off when the baseload has come down this far
 _LEAD_DAYS = 35  # after its onset a step that is no case was answered at all ages, and ten days more
 _DEDICATED_DAYS = 3  # in a row; the shape looks back two weeks, or to the start, so few suffice
 _LEVEL_DAYS = 5  # as long as the shape of a new feeder needs at least
