@@ -10,6 +10,7 @@ from agent.analyse.detect.hidden import AGES, Candidates, HiddenTest, LoadOf, ca
 from agent.analyse.detect.onset import TEXTS
 from agent.analyse.features.robust import Floats
 from agent.analyse.history_file import KEPT_DAYS
+from tests.agent.analyse.detect.looks import looked
 from tests.agent.analyse.stories import RULES, START_DAY, farm, office
 
 DAYS, ONSET = 100, 70
@@ -56,6 +57,14 @@ def test_day_by_day_the_answers_are_those_of_the_record_cut_there(gap: slice) ->
             alone = asked(hourly_w, through)
             for name in ("margin", "age", "height_w", "before_w", "spread_w"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
+
+
+def test_the_evidence_is_of_four_weeks_before_the_onset_and_of_the_days_since() -> None:
+    """With the weekends where the calendar has them: the stories begin on a Monday."""
+    found = asked(site(), ONSET + AGES[-1] - 1)
+
+    expected, _ = looked(site(), ONSET, AGES[-1])
+    np.testing.assert_equal(found.answers[-1][-1].values, expected)
 
 
 def test_a_meter_of_more_than_a_year_is_asked_the_same_after_a_restart() -> None:
