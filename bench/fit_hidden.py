@@ -264,7 +264,7 @@ def alarms_a_year(look: Looks, margin: Floats) -> float:
     order = np.lexsort((look.onset[above], look.record[above]))
     record, onset = look.record[above][order], look.onset[above][order]
     runs = int(len(record) > 0) + int(((np.diff(record) != 0) | (np.diff(onset) > 60)).sum())
-    return runs / ((~look.is_farm).sum() * STRIDE / 365.25)
+    return runs / (float((~look.is_farm).sum()) * STRIDE / 365.25)
 
 
 def thresholds(look: Looks, odds: Floats) -> tuple[float, ...]:

@@ -47,9 +47,9 @@ class _Sums:
     def load(self, row: int, table: Floats) -> None:
         """Take rows of hour, integral and time of one meter."""
         day, hour = np.divmod(table[:, 0].astype(np.int64), 24)
-        place = day % KEPT_DAYS, row, hour * self._parts // 24
-        np.add.at(self._total, place, table[:, 1])
-        np.add.at(self._known_s, place, table[:, 2])
+        place = day % KEPT_DAYS, hour * self._parts // 24
+        np.add.at(self._total[:, row], place, table[:, 1])
+        np.add.at(self._known_s[:, row], place, table[:, 2])
 
     def clear(self, slots: _Slots) -> None:
         """Forget what these days of the ring hold."""
