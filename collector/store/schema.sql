@@ -106,6 +106,8 @@ CREATE TABLE IF NOT EXISTS event (
     data    TEXT NOT NULL,                    -- JSON, as in the message
     PRIMARY KEY (gateway, stream, seq)
 );
+CREATE INDEX IF NOT EXISTS event_news ON event (time_s, seq) WHERE event <> 'site_day';
+CREATE INDEX IF NOT EXISTS event_site_day ON event (gateway, time_s, seq) WHERE event = 'site_day';
 
 CREATE TABLE IF NOT EXISTS finding (
     id         INTEGER PRIMARY KEY,

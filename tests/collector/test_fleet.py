@@ -6,7 +6,8 @@ from agent.deliver import wire
 from collector.fleet import fleet
 from collector.series import Series, meter
 from collector.state import Fleet
-from collector.store.reader import reading
+from collector.store.database import open_reader
+from collector.store.reader import Reader, reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import START_S, WINDOW_S, FakeGateway, named
 
@@ -216,3 +217,20 @@ def test_a_site_shows_its_gateways_own_account_of_the_last_day(desk: Desk) -> No
     assert [site.last_day for site in seen(desk).sites] == ["the site drew 1200 kWh"]
     with reading(desk.database) as reader:
         assert [row["text"] for row in reader.events(10)] == ["meter feeder-1 answers again"]
+
+
+def test_no_query_of_events_walks_through_years_of_them(desk: Desk) -> None:
+    """The page asks after each commit: indices hold the newest, so nothing is sorted."""
+    asked: list[str] = []
+    db = open_reader(desk.database)
+    db.set_trace_callback(asked.append)
+    reader = Reader(db)
+    reader.events(10)
+    reader.site_day("campus-01")
+    db.set_trace_callback(None)
+
+    plans = [row["detail"] for sql in asked for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    db.close()
+
+    assert [plan for plan in plans if "B-TREE" in plan] == []
+    assert len(plans) == len(asked) == 2
