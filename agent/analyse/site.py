@@ -36,6 +36,8 @@ class Site:
         unmetered remainder of a parent names the place once, and sums over meters count
         nothing twice.
         """
+        if not self.parents():
+            return power_w
         rows = {meter.id: row for row, meter in enumerate(self.meters)}
         own = np.array(power_w, dtype=float)
         for row, meter in enumerate(self.meters):

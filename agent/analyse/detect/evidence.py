@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.analyse.features.robust import Floats
+from agent.analyse.features.robust import Floats, zeroed
 from agent.records import Evidence
 
 _MOVES = 0.05  # of log-odds, about a percent of probability: less is nothing to tell
@@ -42,8 +42,7 @@ class Model:
         ([-1.0, 1.0, -1.0], [0.0, 2.0, 0.0])
         """
         parts = {
-            name: np.nan_to_num(np.interp(features[name], values, weights), nan=0.0)
-            for name, (values, weights) in self.curves.items()
+            name: zeroed(np.interp(features[name], values, weights)) for name, (values, weights) in self.curves.items()
         }
         total: Floats = self.intercept + np.sum(list(parts.values()), axis=0)
         return total, parts

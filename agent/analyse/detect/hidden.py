@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.analyse.detect.evidence import Rules, reasons
-from agent.analyse.detect.onset import BEFORE_DAYS, TEXTS, Look, Step, evidence
+from agent.analyse.detect.onset import BEFORE_DAYS, TEXTS, Look, Step, Usual, evidence, usual
 from agent.analyse.detect.sketch import FORTNIGHT_DAYS, Sketch
 from agent.analyse.features.robust import Floats
 from agent.records import Evidence
@@ -71,6 +71,7 @@ class HiddenTest:
         self._sketch = Sketch(0)
         self._sketched_day: int | None = None
         self._kept: dict[tuple[int, int], Answer] = {}  # by number of the onset's day, and age
+        self._usual: dict[int, Usual] = {}  # what was before it, by number of the onset's day
 
     @property
     def base_w(self) -> Floats:
@@ -84,8 +85,10 @@ class HiddenTest:
         else:  # the first, or the clock has leapt
             self._sketch = Sketch.of(load_w(None))
             self._kept.clear()
+            self._usual.clear()
         self._sketched_day = day
         self._kept = {key: answer for key, answer in self._kept.items() if key[0] > day - AGES[-1]}
+        self._usual = {onset_day: before for onset_day, before in self._usual.items() if onset_day > day - AGES[-1]}
         recent_w = load_w(LOOKED_AT_DAYS)
         answers = tuple(
             tuple(self._answer(recent_w, day, day + 1 - age, look_age) for look_age in AGES[: index + 1])
@@ -104,7 +107,9 @@ class HiddenTest:
         if look is None:
             nothing = np.full(len(recent_w), np.nan)
             return Answer(nothing, {}, {}, Step(nothing, nothing, nothing, nothing))
-        values, step = evidence(look)
+        if onset_day not in self._usual:
+            self._usual[onset_day] = usual(look)
+        values, step = evidence(look, self._usual[onset_day])
         log_odds, parts = self._rules.hidden[AGES.index(age)].weigh(values)
         known = np.isfinite(self._sketch.base_w)
         before, after = known[:, look.onset - FORTNIGHT_DAYS : look.onset], known[:, look.onset : look.onset + age]

@@ -52,10 +52,29 @@ class Step:
     load_w: Floats  # mean of the four weeks before
 
 
-def evidence(look: Look) -> tuple[dict[str, Floats], Step]:
-    """Compute every piece of evidence of the onset, and the step."""
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The hours before an onset, in W: the same at every age at which it is looked at."""
+
+    profile_w: Floats  # (meters, 48), of workday and weekend
+    restless_w: Floats  # (meters,) median distance from that
+    lowest_w: Floats  # (meters,) of the last fortnight
+    night_p95_w: Floats  # (meters,) of its nights
+
+
+def usual(look: Look) -> Usual:
+    """Describe the hours before the onset."""
+    meters, days = look.before_w.shape[:2]
+    profile_w, restless_w = _profile(look.before_w, look.weekend[:days])
+    fortnight_w = look.before_w[:, -FORTNIGHT_DAYS:]
+    lowest_w = quantile(fortnight_w.reshape(meters, -1), 0.02)
+    return Usual(profile_w, restless_w, lowest_w, quantile(fortnight_w[:, :, :6].reshape(meters, -1), 0.95))
+
+
+def evidence(look: Look, before: Usual | None = None) -> tuple[dict[str, Floats], Step]:
+    """Compute every piece of evidence of the onset, and the step; ``before`` is known from an earlier look at it."""
     levels = _Levels(look)
-    values = levels.of_baseload() | _of_hours(look, levels) | _of_the_past(look, levels)
+    values = levels.of_baseload() | _of_hours(look, before or usual(look), levels) | _of_the_past(look, levels)
     values["siblings_moved"] = _siblings(levels.share)
     return values, Step(levels.height_w, levels.low_w, levels.spread_w, levels.load_w)
 
@@ -103,24 +122,22 @@ class _Levels:
         return np.clip(ratio(watts, self.scale_w), low, high)
 
 
-def _of_hours(look: Look, levels: _Levels) -> dict[str, Floats]:
+def _of_hours(look: Look, before: Usual, levels: _Levels) -> dict[str, Floats]:
     """Ask whether all hours rose alike, and the load's own shape and restlessness stayed."""
     meters, days = len(look.before_w), look.before_w.shape[1]
-    before, rest_before = _profile(look.before_w, look.weekend[:days])
     after, rest_after = _profile(look.after_w, look.weekend[days:])
-    lift = after - before
+    lift = after - before.profile_w
     p10, p25, p75 = quantiles(lift, (0.1, 0.25, 0.75))
     nights = look.after_w[:, :, :6].reshape(meters, -1)
-    night_p95 = quantile(look.before_w[:, -FORTNIGHT_DAYS:, :6].reshape(meters, -1), 0.95)
-    above = (nights > night_p95[:, None]).sum(axis=1) / np.maximum(np.isfinite(nights).sum(axis=1), 1)
-    lowest = [quantile(hours.reshape(meters, -1), 0.02) for hours in (look.after_w, look.before_w[:, -FORTNIGHT_DAYS:])]
+    above = (nights > before.night_p95_w[:, None]).sum(axis=1) / np.maximum(np.isfinite(nights).sum(axis=1), 1)
+    lowest_w = quantile(look.after_w.reshape(meters, -1), 0.02)
     return {
         "lift_spread": levels.over(p75 - p25, 0.0, 5.0),
         "least_lift": levels.over(p10, -5.0, 2.0),
-        "lowest_hours": levels.over(lowest[0] - lowest[1], -5.0, 5.0),
-        "shape_kept": np.clip(_regression(before, after, levels.load_w), -0.5, 3.0),
-        "restlessness": _log((rest_after + levels.rounding_w) / (rest_before + levels.rounding_w), 0.05, 20.0),
-        "nights_above": np.where(np.isfinite(night_p95), above, np.nan),
+        "lowest_hours": levels.over(lowest_w - before.lowest_w, -5.0, 5.0),
+        "shape_kept": np.clip(_regression(before.profile_w, after, levels.load_w), -0.5, 3.0),
+        "restlessness": _log((rest_after + levels.rounding_w) / (before.restless_w + levels.rounding_w), 0.05, 20.0),
+        "nights_above": np.where(np.isfinite(before.night_p95_w), above, np.nan),
     }
 
 
