@@ -28,10 +28,10 @@ def test_a_declared_load_within_its_declaration_raises_no_alarm() -> None:
 
 
 def test_a_hall_that_draws_more_than_it_declared_raises_an_alarm_after_three_days() -> None:
-    """Suspect, no mining claimed; the alarm is cleared when the hall is back, three days later."""
+    """Suspect, no mining claimed; the alarm is cleared when the hall has been back for ten days."""
     story = days(HALL + farm(DAYS, 6000.0, RISE, RISE + 10), declared="data_hall", declared_w=32_000.0)
 
-    assert alarm_days(story) == [(RISE + 2, "raised"), (RISE + 12, "cleared")]
+    assert alarm_days(story) == [(RISE + 2, "raised"), (RISE + 19, "cleared")]
     assert set(verdicts(story, "m")) == {"declared", "suspect"}
     assert {judgement.mining_w for judgement in of(story, "m")} == {(0.0, 0.0, 0.0)}
     reason = of(story, "m")[RISE + 5].reasons[0]
