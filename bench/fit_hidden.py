@@ -42,7 +42,7 @@ FALSE_ALARMS = (0.015, 0.04, 0.075)  # a clean meter-year, of the looks so far: 
 SUSPICIONS = 0.5  # a clean meter-year
 MONOTONE = {  # +1: more of it can only speak for a farm
     **dict.fromkeys(("clarity", "separation", "least_lift", "nights_above", "past_largest", "past_usual"), 1),
-    **dict.fromkeys(("above_quarter", "above_year", "above_last_year", "past_days"), 1),
+    **dict.fromkeys(("above_quarter", "above_year", "above_last_year"), 1),
     **dict.fromkeys(("lift_spread", "season_twin", "siblings_moved"), -1),
 }
 PARAMETERS = {
@@ -264,7 +264,8 @@ def alarms_a_year(look: Looks, margin: Floats) -> float:
     order = np.lexsort((look.onset[above], look.record[above]))
     record, onset = look.record[above][order], look.onset[above][order]
     runs = int(len(record) > 0) + int(((np.diff(record) != 0) | (np.diff(onset) > 60)).sum())
-    return runs / (float((~look.is_farm).sum()) * STRIDE / 365.25)
+    asked = ~look.is_farm & np.isfinite(look.height_w)
+    return runs / (float(asked.sum()) * STRIDE / 365.25)
 
 
 def thresholds(look: Looks, odds: Floats) -> tuple[float, ...]:

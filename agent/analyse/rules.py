@@ -155,11 +155,10 @@ def machines_seen(meter: MeterDay) -> Judgement | None:
 
 def suspect(meter: MeterDay) -> Judgement | None:
     """Evidence that is not enough for an alarm."""
-    if meter.recent_w < meter.rules.least_mining_w:
-        return None
     if meter.lead is not None and meter.hidden_margin >= meter.rules.hidden_suspect:
         return meter.judgement(Verdict.SUSPECT, (*meter.lead.reasons, *meter.machines.explain()))
-    if meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
+    is_large = meter.recent_w >= meter.rules.least_mining_w
+    if is_large and meter.dedicated_odds >= meter.rules.dedicated_suspect and not meter.has_servers:
         return meter.judgement(Verdict.SUSPECT, meter.explain_dedicated())
     if meter.machines.log_odds >= machine_rules().suspect:
         return meter.judgement(Verdict.SUSPECT, meter.machines.explain())

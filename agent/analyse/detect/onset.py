@@ -154,7 +154,6 @@ def _of_the_past(look: Look, levels: _Levels) -> dict[str, Floats]:
     twin_w = sketch.step_w[:, max(0, onset - _TWIN_DAYS[0]) : max(0, onset - _TWIN_DAYS[1])]
     same_days_w = sketch.base_w[:, max(0, last_year) : max(0, last_year + FORTNIGHT_DAYS)]
     return {
-        "past_days": np.isfinite(sketch.base_w[:, max(0, onset - _YEAR_DAYS) : onset]).sum(axis=1).astype(float),
         "past_largest": np.where(known, _log(levels.scale_w / (largest_w + smallest_w), 0.02, 100.0), np.nan),
         "past_usual": np.where(known, _log(levels.scale_w / (usual_w + smallest_w), 0.02, 100.0), np.nan),
         "above_quarter": levels.over(levels.high_w - quantile(weeks_w, 1.0), -4.0, 3.0),
@@ -252,7 +251,6 @@ TEXTS: Mapping[str, Callable[[float], str]] = {
     "shape_kept": lambda v: f"the week's rhythm is {v:.2f} times as pronounced as before",
     "restlessness": lambda v: f"the hours are {np.exp(v):.2f} times as restless as before",
     "nights_above": lambda v: f"{100 * v:.0f} % of the night hours are above nearly all nights before",
-    "past_days": lambda v: f"{v:.0f} days of this meter's past are known",
     "past_largest": lambda v: f"the step is {np.exp(v):.1f} times the largest in this meter's past",
     "past_usual": lambda v: f"the step is {np.exp(v):.1f} times those that this meter often makes",
     "above_quarter": lambda v: f"the new level is {100 * v:.0f} % of the step above the highest week of three months",

@@ -93,7 +93,6 @@ def test_a_return_to_an_old_level_is_not_above_it() -> None:
     found = of_one(load, ONSET)
 
     assert found["above_year"] == found["above_quarter"] == pytest.approx(0.0)
-    assert found["past_days"] == ONSET
 
 
 def test_the_same_season_a_year_ago_is_a_twin() -> None:
