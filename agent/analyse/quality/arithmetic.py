@@ -62,7 +62,7 @@ class Arithmetic:
     def _learn(self, view: View) -> None:
         """Take notice of the phases that a meter has, and of the steps of its currents."""
         if view.has(*POWERS):
-            known = np.isfinite(view.phase_power_w).any(axis=-1)
+            known = np.isfinite(view.mean_phase_power_w)
             self.kept["phases"] = np.maximum(self.kept["phases"], known)
         if view.has(*CURRENTS):
             coarse = self.kept["units"] != 1  # the others cannot become finer

@@ -28,7 +28,7 @@ class Power:
         """Learn from a window of all meters, of which some are ``good``."""
         power_w = window.values["active_power_w"]
         known = good[:, None] & np.isfinite(power_w)
-        magnitude = np.where(known, np.abs(power_w), 0.0)
+        magnitude = np.abs(power_w) if known.all() else np.where(known, np.abs(power_w), 0.0)
         trusted = self.kept["doubted"] == 0
         mean_w = magnitude.sum(axis=-1) / np.maximum(known.sum(axis=-1), 1)
         largest_w = np.maximum(np.where(trusted, self.kept["largest_w"], 0.0), mean_w)

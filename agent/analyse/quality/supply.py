@@ -95,9 +95,11 @@ class Supply:
 
 def _frequency(view: View) -> Seen:
     """See a meter whose frequency is not that of the site: what it shows is not measured here, or not now."""
-    frequency_hz = np.where(view.good[:, None], view.window.values["frequency_hz"], np.nan)
-    enough = np.isfinite(frequency_hz).sum(axis=0) >= _LEAST_METERS
-    frequency_hz = np.where(enough, frequency_hz, np.nan)
+    frequency_hz = view.window.values["frequency_hz"]
+    usable = np.isfinite(frequency_hz) & view.good[:, None]
+    usable &= np.count_nonzero(usable, axis=0) >= _LEAST_METERS
+    if not usable.all():
+        frequency_hz = np.where(usable, frequency_hz, np.nan)
     apart_hz = median(frequency_hz - median(frequency_hz, axis=0))
     tolerance_hz = np.full(len(apart_hz), _APART_HZ)
     if (np.abs(apart_hz) > _APART_HZ).any():  # else no resolution matters

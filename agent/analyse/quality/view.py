@@ -51,7 +51,8 @@ class View:
     @cached_property
     def current_a(self) -> Floats:
         """Currents of the phases, as magnitudes: some meters sign theirs."""
-        return np.abs(phases(self.window, CURRENTS))
+        current_a = phases(self.window, CURRENTS)
+        return np.abs(current_a, out=current_a)
 
     @cached_property
     def phase_power_w(self) -> Floats:
