@@ -128,7 +128,7 @@ def _divided(view: View, readings: Readings, mean_w: Floats) -> tuple[Floats, Fl
     power_w = window.values["active_power_w"]
     power_w = np.where(np.isfinite(power_w), power_w, mean_w[:, :1])
     ticks = power_w.shape[-1]
-    tick = ticks - 1 - np.argmax(known[..., ::-1], axis=-1)
+    tick = (known * np.arange(ticks)).max(axis=-1)
     has = known.any(axis=-1)
     before = np.arange(ticks) < np.where(has, tick, ticks)[..., None]
     direction = np.array([1.0, -1.0])
