@@ -76,7 +76,7 @@ class Arithmetic:
         rules = []
         if view.has(*POWERS):
             text = "the total power is {:,.0f} W, the phases add up to {:,.0f} W"
-            apart = partial(_differ, self._sum(np.abs(view.phase_power_w)), view.step_w)
+            apart = partial(_differ, lambda: self._sum(np.abs(view.phase_power_w)), view.step_w)
             rules.append(_Rule(text, power_w, self._sum(view.phase_power_w), apart))
         has_apparent = view.has("apparent_power_va")
         if has_apparent:
@@ -100,7 +100,8 @@ class Arithmetic:
 
         Unknown where networks or wiring leave a phase without voltage, and where no current is shown at all.
         """
-        products_va = view.voltage_v * (view.current_a + self.kept["units"][:, None, None] * _UNIT_A)
+        products_va = view.current_a + self.kept["units"][:, None, None] * _UNIT_A
+        products_va *= view.voltage_v
         products_va[view.dead] = np.nan
         flows = np.fmax.reduce(view.current_a, axis=1) > 0
         return products_va if flows.all() else np.where(flows[:, None], products_va, np.nan)
@@ -117,10 +118,14 @@ def _used(values: Floats) -> Floats:
     return np.where(values == 0, np.nan, values)
 
 
-def _differ(flowing_w: Floats, step_w: Floats, total_w: Floats, parts_w: Floats) -> Flags:
-    """Tell where the sum is off: by a share of all that flows, in either direction, and the steps of four registers."""
-    flags: Flags = np.abs(total_w - parts_w) > _SUM * np.fmax(np.abs(total_w), flowing_w) + 4 * step_w
-    return flags
+def _differ(flowing_w: Callable[[], Floats], step_w: Floats, total_w: Floats, parts_w: Floats) -> Flags:
+    """Tell where the sum is off: by a share of all that flows, in either direction, and the steps of four registers.
+
+    What flows is asked for only where the total alone would not do.
+    """
+    apart_w, most_w = np.abs(total_w - parts_w), np.abs(total_w)
+    flags: Flags = apart_w > _SUM * most_w + 4 * step_w
+    return apart_w > _SUM * np.fmax(most_w, flowing_w()) + 4 * step_w if flags.any() else flags
 
 
 def _exceeds(step_w: Floats, part: Floats, whole: Floats) -> Flags:
