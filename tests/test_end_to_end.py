@@ -67,23 +67,26 @@ starts = {ONSET.isoformat()}
     return path
 
 
-def true_power_w(scenario: Path, days: int) -> Floats:
-    """Give the power of the simulated meter in each of its steps of 5 minutes, with no Modbus in between."""
+def true_power(scenario: Path, days: int) -> Floats:
+    """Give active (W) and reactive power (var) of the simulated meter every 5 minutes, with no Modbus in between."""
     plant = Plant(read_scenario(scenario, START_S))
     first, last = (plant.step_of(START_S + day * DAY_S) // BLOCK for day in (0, days))
-    power = np.concatenate([plant.feeders["library"].power(block).active_w for block in range(first, last + 1)])
+    blocks = [plant.feeders["library"].power(block) for block in range(first, last + 1)]
+    power = np.stack(
+        [np.concatenate([getattr(each, name) for each in blocks]) for name in ("active_w", "reactive_var")]
+    )
     times = np.concatenate([plant.times_s(block) for block in range(first, last + 1)])
-    return power[(times >= START_S) & (times < START_S + days * DAY_S)]
+    return power[:, (times >= START_S) & (times < START_S + days * DAY_S)]
 
 
 def what_the_meter_saw(scenario: Path, days: int, path: Path) -> None:
     """Write the hourly means of the simulated meter as a recording."""
-    hourly = true_power_w(scenario, days).reshape(days * 24, -1).mean(axis=1)
-    rows = [
-        f"{datetime.fromtimestamp(START_S + hour * 3600, UTC).isoformat()},library,{'' if np.isnan(w) else round(w, 2)}"
-        for hour, w in enumerate(hourly)
-    ]
-    path.write_text("time,meter,active_power_w\n" + "\n".join(rows) + "\n")
+    hourly = true_power(scenario, days).reshape(2, days * 24, -1).mean(axis=2)
+    lines = ["time,meter,active_power_w,reactive_power_var"]
+    for hour, powers in enumerate(hourly.T):
+        cells = ("" if np.isnan(power) else f"{power:.2f}" for power in powers)
+        lines.append(f"{datetime.fromtimestamp(START_S + hour * 3600, UTC).isoformat()},library,{','.join(cells)}")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def daily_verdicts_at_the_collector(parts: Facility) -> dict[str, tuple[str, float, int | None]]:
@@ -177,7 +180,7 @@ def test_kill_9_of_agent_broker_and_collector_loses_and_doubles_nothing(tmp_path
     assert len(restarts) == 2
     absent = not_measured(restarts)
     assert [window[0] for window in windows] == [s for s in range(START_S, until_s, 900) if s not in absent]
-    truth_w = true_power_w(scenario, days).reshape(-1, 3).mean(axis=1)
+    truth_w = true_power(scenario, days)[0].reshape(-1, 3).mean(axis=1)
     whole = [window for window in windows if window[1:3] == (1.0, "G")]
     assert len(whole) >= len(windows) - len(restarts) - 2 * 4  # but where it was cut, and in the recording's gap
     assert [w for *_, w in whole] == pytest.approx([truth_w[(s - START_S) // 900] for s, *_ in whole], rel=1e-3)
