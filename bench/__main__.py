@@ -16,10 +16,9 @@ from pathlib import Path
 
 from bench import fairness, features, flat_out, polling, replay, rtu_cycle, start_up, wire_time
 from bench.peers.programs import FLATWATT
+from bench.performance_page import PAGE, write_sections
 
-PAGE = Path(__file__).parents[1] / "docs/performance.md"
 _DEADLINE_METERS = 200
-_HEADING = "\n## "
 
 
 def computed() -> Iterator[str]:
@@ -56,18 +55,6 @@ def _machine() -> str:
         f"Measured on {datetime.now(UTC):%Y-%m-%d} at commit {commit.strip()}: {os.cpu_count()} cores of {model}, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}; nothing here was run on ARM."
     )
-
-
-def write_sections(sections: list[str]) -> None:
-    """Put sections into the page, in the place of those with the same heading."""
-    page = PAGE.read_text().split(_HEADING) if PAGE.exists() else []
-    parts = {_title(part): part.removesuffix("\n") for part in page}
-    parts |= {_title(section): section.removeprefix(_HEADING.lstrip()).removesuffix("\n") for section in sections}
-    PAGE.write_text(_HEADING.join(f"{part}\n" for part in parts.values()))
-
-
-def _title(section: str) -> str:
-    return section.removeprefix(_HEADING.lstrip()).partition("\n")[0]
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from agent.analyse.features.robust import Floats
 from agent.analyse.quality.inspector import Inspector
 from agent.analyse.recording import Recording
 from agent.analyse.site import without_facts
+from bench.performance_page import write_sections
 
 _SEED = 11
 _METERS, _DAYS = 256, 56
@@ -202,6 +203,4 @@ def _micro(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    from bench.__main__ import write_sections
-
     write_sections([section(Path(sys.argv[1] if len(sys.argv) > 1 else ".bench"))])

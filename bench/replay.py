@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.performance_page import write_sections
+
 _START = np.datetime64("2025-01-01T00:00:00")
 _HEAD = "time,meter,active_power_w\n"
 
@@ -134,6 +136,4 @@ def section() -> str:
 
 
 if __name__ == "__main__":
-    from bench.__main__ import write_sections
-
     write_sections([section()])

@@ -6,7 +6,7 @@ import pytest
 from agent.acquire.bus.line import Line
 from agent.acquire.profiles.profile import find_profile, profile_names
 from bench import fairness, features, wire_time
-from bench.__main__ import PAGE
+from bench.performance_page import PAGE
 
 HINT = "run `python -m bench --short`"
 

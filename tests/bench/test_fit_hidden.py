@@ -13,6 +13,7 @@ from agent.analyse.features.robust import Floats
 pytest.importorskip("lightgbm", reason="the fit alone needs it: pip install 'flatwatt[fit]'")
 
 from bench import fit_hidden
+from bench.onset_looks import Looks
 
 RULES = shipped_rules()
 
@@ -35,10 +36,10 @@ def test_there_is_a_model_and_a_threshold_for_each_age() -> None:
     assert RULES.hidden_suspect < 0
 
 
-def looks(onsets: list[int], record: list[int], is_farm: list[bool]) -> fit_hidden.Looks:
+def looks(onsets: list[int], record: list[int], is_farm: list[bool]) -> Looks:
     """Give looks at these onsets."""
     nothing = np.zeros(len(onsets))
-    return fit_hidden.Looks(
+    return Looks(
         values=np.zeros((len(onsets), len(TEXTS))),
         meter=np.array(["a"] * len(onsets)),
         record=np.array(record),
@@ -54,7 +55,7 @@ def looks(onsets: list[int], record: list[int], is_farm: list[bool]) -> fit_hidd
 def test_onsets_of_one_rise_are_one_false_alarm() -> None:
     """Of a clean meter within sixty days; another meter is another alarm, and a farm is none."""
     seen = looks([10, 12, 60, 200, 10, 11], [1, 1, 1, 1, 2, 3], [False] * 5 + [True])
-    years = 5 * fit_hidden.STRIDE / 365.25
+    years = 5 / 365.25
 
     assert fit_hidden.alarms_a_year(seen, np.ones(6)) == pytest.approx(3 / years)
     assert fit_hidden.alarms_a_year(seen, -np.ones(6)) == 0.0
