@@ -105,6 +105,6 @@ TEXTS: Mapping[str, Callable[[float], str]] = {
     "weather_share": lambda v: f"the weather explains {100 * v:.0f} % of the step",
     "step_power_factor": lambda v: (
         f"what came has a power factor of {v:.2f}, "
-        + ("as power supplies have" if v >= 0.96 else "as motors have" if v < 0.9 else "as many loads have")
+        + ("as power supplies have" if v >= 0.96 else "as motors have" if v < 0.85 else "as many loads have")
     ),
 }

@@ -98,7 +98,7 @@ def test_the_power_factor_speaks_where_it_is_known() -> None:
 
     assert server == unknown + RULES.power_factor_weight
     assert between == unknown
-    assert odds(FARM, factor=0.85)[0] < RULES.dedicated_flat
+    assert odds(FARM, factor=0.84)[0] < RULES.dedicated_flat
     assert motor < unknown
 
 
