@@ -94,7 +94,7 @@ def test_of_some_feeders_nothing_is_said(name: str) -> None:
 
 def test_the_power_factor_speaks_where_it_is_known() -> None:
     """Power supplies of computers add to the shape; motors refute any shape; between the two nothing is said."""
-    unknown, server, between, motor = (odds(lit(0.05), factor=factor)[0] for factor in (np.nan, 0.98, 0.93, 0.85))
+    unknown, server, between, motor = (odds(lit(0.05), factor=factor)[0] for factor in (np.nan, 0.98, 0.93, 0.84))
 
     assert server == unknown + RULES.power_factor_weight
     assert between == unknown
