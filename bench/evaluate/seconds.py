@@ -160,11 +160,13 @@ def clean(seeds: int, period_s: float, jitter: float) -> None:
 
 def servers(data: Path, seed: int = 1, days: int = 3) -> dict[str, Floats]:
     """Give the log-odds of meters with one to four real servers of each system above 300 W."""
-    table = parquet.read_table(data / "mlperf_wallpower_1s.parquet").to_pandas()
+    table = parquet.read_table(data / "mlperf_wallpower_1s.parquet", columns=["run", "W", "PF"])
+    names = np.array(table["run"].to_pylist())
+    all_watts, factor = (table[column].to_numpy().astype(np.float64) for column in ("W", "PF"))
     runs: dict[str, list[tuple[Floats, Floats]]] = {}
-    for name, run in table.groupby("run", observed=True):
-        watts = run.W.to_numpy(np.float64)
-        var = -watts * np.sqrt(1 / np.clip(run.PF.to_numpy(np.float64), 0.3, 1) ** 2 - 1)  # capacitive
+    for name in np.unique(names):
+        watts = all_watts[names == name]
+        var = -watts * np.sqrt(1 / np.clip(factor[names == name], 0.3, 1) ** 2 - 1)  # capacitive
         if np.median(watts) > 300:
             runs.setdefault("/".join(str(name).split("/")[:2]), []).append((watts, np.nan_to_num(var)))
     chance = np.random.default_rng(seed)

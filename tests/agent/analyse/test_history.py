@@ -283,7 +283,7 @@ def test_a_full_disk_costs_the_history_of_a_window_not_the_window(
     assert "is not on disk" in caplog.text
 
 
-def test_ten_meters_and_430_days_are_read_in_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_meters_and_430_days_are_read_in_two_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Start-up of a gateway with a full history; the time is printed."""
     meters = [f"meter-{n}" for n in range(10)]
     path = tmp_path / "history.db"
@@ -305,4 +305,4 @@ def test_ten_meters_and_430_days_are_read_in_a_second(tmp_path: Path, capsys: py
     with capsys.disabled():
         sys.stdout.write(f"\n430 days of 15-minute windows of 10 meters are read in {seconds:.2f} s\n")
     assert history.days == 430
-    assert seconds < 1.0
+    assert seconds < 2.0  # 0.8 on a quiet core
