@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from agent.analyse.alarm import Change
 from agent.analyse.analyst import Day, Findings
@@ -35,7 +36,9 @@ def summaries(findings: Findings, judgements: Sequence[Judgement]) -> list[wire.
 
 def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary:
     window = findings.window
-    scalars = {name: _scalar(values[row], name) for name, values in findings.features.items() if name not in _KEPT_HERE}
+    scalars: dict[str, Any] = {
+        name: _scalar(values[row], name) for name, values in findings.features.items() if name not in _KEPT_HERE
+    }
     return wire.Summary(
         v=wire.VERSION,
         kind="summary",

@@ -1,4 +1,4 @@
-"""The hash chain over payload bytes, and the two texts that get signed.
+"""The hash chain over payload bytes, and the texts that get signed.
 
 ``head(0)`` is the SHA-256 of ``flatwatt/v1 <gateway> <stream>``; ``head(n)`` is the SHA-256 of
 ``head(n-1)`` followed by the payload bytes of record ``n``. A checkpoint signs a head, a
@@ -47,6 +47,24 @@ def receipt_text(
     """
     ranges = ",".join(f"{first}-{last}" for first, last in missing) or "-"
     return f"flatwatt/v1 receipt {gateway} {stream} {through} {ranges} {head} {time_s}".encode()
+
+
+def gap_text(gateway: str, stream: str, from_seq: int, through_seq: int, head: str, time_s: int) -> bytes:
+    """Give the bytes that a gap record signs: where the chain goes on. What else it says, the chain covers.
+
+    >>> gap_text("campus-01", "9f86d081", 12, 40, "00ff", 1767225600)
+    b'flatwatt/v1 gap campus-01 9f86d081 12-40 00ff 1767225600'
+    """
+    return f"flatwatt/v1 gap {gateway} {stream} {from_seq}-{through_seq} {head} {time_s}".encode()
+
+
+def command_text(body: str) -> bytes:
+    """Give the bytes that an operator signs.
+
+    >>> command_text('{"gateway":"campus-01"}')
+    b'flatwatt/v1 command {"gateway":"campus-01"}'
+    """
+    return f"flatwatt/v1 command {body}".encode()
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

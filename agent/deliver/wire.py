@@ -1,7 +1,7 @@
 """The messages, as msgspec types: the one contract between gateway and centre.
 
 Plain JSON, numbers rounded to what a meter can know. Every chained record (summary, alarm,
-event, checkpoint) carries ``v``, ``kind``, ``stream`` and ``seq`` inside the signed bytes; what
+event, checkpoint, gap, reply) carries ``v``, ``kind``, ``stream`` and ``seq`` inside the signed bytes; what
 stands only in a topic is not evidence. Unknown fields are ignored, another major version is
 refused. ``docs/topics.md`` describes each field.
 """
@@ -14,7 +14,12 @@ from agent.errors import EvidenceError
 
 VERSION = 1
 ROOT = "flatwatt/v1"
-RETAINED_KINDS = frozenset({"status", "alarm", "receipt"})  # each is a state; a late subscriber needs the last one
+RETAINED_KINDS = frozenset({"status", "alarm", "receipt", "command"})  # a late subscriber needs the last one
+DOWN_KINDS = frozenset({"receipt", "command"})  # what the centre says
+
+Trust = Literal["U", "I", "S", "R"]
+"""How far a record's time is to be trusted, in the letters of OCMF 1.4.1: unknown (never set since the boot),
+informative (set, but not checked against anybody), synchronised, relative (only differences are right)."""
 
 
 class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -42,6 +47,7 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
     score: float
     mining_w: tuple[float, float, float]
     since_s: int | None = None
+    clock: Trust = "S"
 
 
 class Reason(msgspec.Struct):
@@ -53,7 +59,7 @@ class Reason(msgspec.Struct):
     text: str
 
 
-class Alarm(msgspec.Struct, kw_only=True):
+class Alarm(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An alarm's present state. The id stays the same from raised to cleared, and over restarts."""
 
     v: int
@@ -71,9 +77,10 @@ class Alarm(msgspec.Struct, kw_only=True):
     mining_share: float
     since_s: int | None
     reasons: list[Reason]
+    clock: Trust = "S"
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Something that happened to the measuring itself: a meter's changed quality, a restart, a damaged spool."""
 
     v: int
@@ -85,10 +92,15 @@ class Event(msgspec.Struct, kw_only=True):
     time_s: int
     text: str
     data: dict[str, float | int | str | None]
+    clock: Trust = "S"
 
 
-class Checkpoint(msgspec.Struct, kw_only=True):
-    """The chain head after record ``through``, signed by the gateway's key over ``chain.checkpoint_text``."""
+class Checkpoint(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The chain head after record ``through``, signed by the gateway's key over ``chain.checkpoint_text``.
+
+    ``boot_s`` is the boot-time clock of boot ``boot_id`` at ``time_s``: pairs of these date every record of a
+    boot anew where its UTC was wrong.
+    """
 
     v: int
     kind: Literal["checkpoint"]
@@ -100,6 +112,62 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     time_s: int
     key: str
     sig: str
+    boot_id: str = ""
+    boot_s: float = 0.0
+    clock: Trust = "S"
+
+
+class MeterTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is left of one meter's summaries that were dropped: enough to keep its kWh."""
+
+    meter: str
+    start_s: int
+    end_s: int
+    coverage: float  # share of start..end that was measured
+    load_wh: float
+    mining_wh: float  # of the medians
+    active_energy_import_wh: float | None = None  # register reading, last of the range
+    active_energy_export_wh: float | None = None
+
+
+class Gap(msgspec.Struct, kw_only=True):
+    """Records ``from_seq..through_seq`` of this stream are gone for good; signed over ``chain.gap_text``.
+
+    ``head`` is the chain head after ``through_seq``, so the chain can be carried on behind the gap. Its
+    own signature makes it good before the chain reaches it.
+    """
+
+    v: int
+    kind: Literal["gap"]
+    stream: str
+    seq: int
+    gateway: str
+    from_seq: int
+    through_seq: int
+    head: str
+    cause: str  # spool_bytes, spool_age, disk_free
+    time_s: int
+    records: dict[str, int]  # how many of each kind were dropped
+    totals: list[MeterTotal]
+    key: str
+    sig: str
+
+
+class Reply(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What became of a command."""
+
+    v: int
+    kind: Literal["reply"]
+    stream: str
+    seq: int
+    counter: int  # of the command, 0 where it could not be read
+    command: str
+    state: Literal["done", "failed", "refused"]
+    time_s: int
+    text: str
+    data: dict[str, float | int | str | None]
+    attachment: str = ""  # base64 of what a capture brought, compressed; ``data`` says how
+    clock: Trust = "S"
 
 
 class MeterStatus(msgspec.Struct, kw_only=True):
@@ -134,6 +202,12 @@ class Status(msgspec.Struct, kw_only=True):
     window_s: int
     public_key: str
     meters: list[MeterStatus]
+    boot_s: float = 0.0  # the boot-time clock
+    last_seq: int = 0  # the stream's newest record
+    receipted: int = 0  # the last one that a receipt covers
+    oldest_unreceipted_s: int | None = None  # age of the oldest record without a receipt
+    spool_bytes: int = 0
+    storage: Literal["disk", "memory"] = "disk"  # memory: the disk cannot be written to, a restart loses records
 
 
 class ReceiptMessage(msgspec.Struct, kw_only=True):
@@ -151,18 +225,40 @@ class ReceiptMessage(msgspec.Struct, kw_only=True):
     sig: str
 
 
-Record = Summary | Alarm | Event | Checkpoint
-Message = Record | Status | ReceiptMessage
+class Command(msgspec.Struct, kw_only=True):
+    """An order of the operator. ``sig`` is over ``chain.command_text(body)``; ``body`` is the JSON of a CommandBody."""
 
-_TYPES: dict[
-    str, type[Summary] | type[Alarm] | type[Event] | type[Checkpoint] | type[Status] | type[ReceiptMessage]
-] = {
+    v: int
+    kind: Literal["command"]
+    body: str
+    public_key: str  # the operator's
+    sig: str
+
+
+class CommandBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is ordered: once, by one gateway, within a time."""
+
+    gateway: str
+    counter: int  # larger than that of any command before
+    command: str
+    arguments: dict[str, float | int | str]
+    not_before_s: int
+    expires_s: int
+
+
+Record = Summary | Alarm | Event | Checkpoint | Gap | Reply
+Message = Record | Status | ReceiptMessage | Command
+
+_TYPES: dict[str, type[Message]] = {
     "summary": Summary,
     "alarm": Alarm,
     "event": Event,
     "checkpoint": Checkpoint,
+    "gap": Gap,
+    "reply": Reply,
     "status": Status,
     "receipt": ReceiptMessage,
+    "command": Command,
 }
 
 
@@ -203,6 +299,6 @@ def topic(gateway: str, kind: str, meter: str | None = None) -> str:
     >>> topic("campus-01", "receipt")
     'flatwatt/v1/campus-01/down/receipt'
     """
-    direction = "down" if kind == "receipt" else "up"
+    direction = "down" if kind in DOWN_KINDS else "up"
     base = f"{ROOT}/{gateway}/{direction}/{kind}"
     return f"{base}/{meter}" if meter else base

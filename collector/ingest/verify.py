@@ -37,8 +37,8 @@ def read(topic: str, payload: bytes) -> tuple[str, wire.Record | wire.Status]:
     if len(payload) > PAYLOAD_BYTES:
         raise EvidenceError(f"{len(payload)} bytes; a message has at most {PAYLOAD_BYTES}")
     message = wire.decode(payload)
-    if isinstance(message, wire.ReceiptMessage):
-        raise EvidenceError("a receipt; those come from the collector")
+    if isinstance(message, wire.ReceiptMessage | wire.Command):
+        raise EvidenceError(f"a {message.kind}; those come from the centre")
     _check_place(topic, gateway, message)
     _check_numbers(message)
     return gateway, message
@@ -57,19 +57,19 @@ def is_withdrawal(topic: str, payload: bytes) -> bool:
 def stored_record(payload: bytes) -> wire.Record:
     """Read a record that the store holds; :func:`read` let it in."""
     message = wire.decode(payload)
-    if isinstance(message, wire.Status | wire.ReceiptMessage):
+    if isinstance(message, wire.Status | wire.ReceiptMessage | wire.Command):
         raise EvidenceError(f"the table `record` holds a {message.kind}: it was written by another program")
     return message
 
 
 def _check_place(topic: str, gateway: str, message: wire.Record | wire.Status) -> None:
     """Only what is inside the payload is chained, so the topic must say the same."""
-    meter = None if isinstance(message, wire.Status | wire.Checkpoint) else message.meter
+    meter = message.meter if isinstance(message, wire.Summary | wire.Alarm | wire.Event) else None
     if topic != wire.topic(gateway, message.kind, meter):
         raise EvidenceError(f"the payload belongs to {wire.topic(gateway, message.kind, meter)!r}")
     if meter is not None and not _METER.fullmatch(meter):
         raise EvidenceError(f"{meter!r} is no meter id")
-    if isinstance(message, wire.Status | wire.Checkpoint) and message.gateway != gateway:
+    if isinstance(message, wire.Status | wire.Checkpoint | wire.Gap) and message.gateway != gateway:
         raise EvidenceError(f"the payload is of gateway {message.gateway!r}")
     if not _STREAM.fullmatch(message.stream):
         raise EvidenceError(f"{message.stream!r} is no stream id")

@@ -99,7 +99,7 @@ class Centre:
         if isinstance(record, wire.Status):
             self.states.append(record.state)
             return
-        assert not isinstance(record, wire.ReceiptMessage)
+        assert not isinstance(record, wire.ReceiptMessage | wire.Command)
         if record.seq in self._deaf_to:
             self._deaf_to.discard(record.seq)
             return
