@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -14,14 +15,32 @@ AGENT = Path(__file__).parents[2] / "agent"
 PAGE = (Path(__file__).parents[2] / "docs/topics.md").read_text()
 EXAMPLES = re.findall(r"^```json\n(.*)\n```$", PAGE, re.M)
 (SCRIPT,) = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.M | re.S)
-MESSAGES = (wire.Status, wire.Summary, wire.Alarm, wire.Event, wire.Checkpoint, wire.ReceiptMessage)
+MESSAGES = (
+    wire.Status,
+    wire.Summary,
+    wire.Alarm,
+    wire.Event,
+    wire.Checkpoint,
+    wire.Gap,
+    wire.Reply,
+    wire.ReceiptMessage,
+    wire.Command,
+)
+Kind = TypeVar("Kind", bound=wire.Message)
+PARTS = {wire.MeterStatus: "status", wire.Reason: "alarm", wire.MeterTotal: "gap", wire.CommandBody: "command"}
 
 
-@pytest.mark.parametrize("message", [*MESSAGES, wire.MeterStatus, wire.Reason])
+def example(kind: type[Kind]) -> Kind:
+    """Give the page's message of this type."""
+    (found,) = (message for text in EXAMPLES if isinstance(message := wire.decode(text.encode()), kind))
+    return found
+
+
+@pytest.mark.parametrize("message", [*MESSAGES, *PARTS])
 def test_every_field_is_explained(message: type[msgspec.Struct]) -> None:
     """A field without a row in its message's section is a secret."""
-    names = {wire.MeterStatus: "status", wire.Reason: "alarm", wire.ReceiptMessage: "receipt"}
-    section = PAGE.split(f"\n## {names.get(message, message.__name__.lower())}\n")[1].split("\n## ")[0]
+    name = PARTS.get(message, message.__name__.lower().removesuffix("message"))
+    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
 
     assert [
         field.encode_name for field in msgspec.structs.fields(message) if f"\n| `{field.encode_name}` |" not in section
@@ -43,12 +62,30 @@ def test_there_is_an_example_of_each_message() -> None:
 
 def test_the_example_receipt_is_signed() -> None:
     """By the key that it carries, over the text that the page states."""
-    receipt = wire.decode(EXAMPLES[-1].encode())
-    assert isinstance(receipt, wire.ReceiptMessage)
+    receipt = example(wire.ReceiptMessage)
 
     text = f"flatwatt/v1 receipt campus-01 9f86d081 4 6-7 {receipt.head} {receipt.time_s}"
 
     chain.verify(receipt.public_key, text.encode(), receipt.sig)
+
+
+def test_the_example_gap_is_signed_by_the_gateway() -> None:
+    """By the key of the example status, over the text that the page states."""
+    gap = example(wire.Gap)
+
+    text = f"flatwatt/v1 gap campus-01 9f86d081 5-580 {gap.head} {gap.time_s}"
+
+    chain.verify(example(wire.Status).public_key, text.encode(), gap.sig)
+
+
+def test_the_example_command_is_signed_and_says_what_is_explained() -> None:
+    """Its body is an order of the page's own fields."""
+    command = example(wire.Command)
+
+    body = msgspec.json.decode(command.body, type=wire.CommandBody)
+
+    chain.verify(command.public_key, f"flatwatt/v1 command {command.body}".encode(), command.sig)
+    assert (body.gateway, body.counter) == ("campus-01", example(wire.Reply).counter)
 
 
 def by_hand(folder: Path, status: str, records: list[str]) -> str:
