@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench evaluate clean
+.PHONY: help demo test check format docs bench evaluate faults delivery fuzz clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,18 @@ bench: ## measure flatwatt beside its peers, in about 20 minutes; writes docs/pe
 evaluate: ## inject farms into the real recordings of DATA, about 20 minutes; writes docs/detection.md
 	@.ci/setup dev
 	@$(BIN)/python -m bench.evaluate $(DATA)
+
+faults: ## every fault of the campaign, on real processes; writes docs/reliability.md
+	@.ci/setup dev
+	@$(BIN)/python -m tests.faults
+
+delivery: ## a thousand kills, a week without a network, a day of random faults; writes docs/delivery.md
+	@.ci/setup dev
+	@$(BIN)/python -m bench.delivery
+
+fuzz: ## a million wrong inputs, in two minutes
+	@.ci/setup dev
+	@$(BIN)/python -m tests.fuzz
 
 clean: ## remove the virtual environment, caches and builds
 	@rm -rf .venv build dist ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
