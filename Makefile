@@ -16,7 +16,7 @@ export OPENBLAS_NUM_THREADS := 1
 .PHONY: help demo test check format docs bench evaluate faults delivery fuzz clean
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' Makefile
 
 demo: ## everything on one machine, in fast motion; options in DEMO="..."
 	@.ci/setup demo
