@@ -75,6 +75,9 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent",  # its version
         "agent.deliver.wire",
         "agent.deliver.chain",
+        "agent.deliver.durable",  # files that are whole or not there
+        "agent.deliver.keys",  # public keys in files
+        "agent.private_file",
         "agent.records",
         "agent.quantities",
         "agent.errors",

@@ -67,6 +67,15 @@ def command_text(body: str) -> bytes:
     return f"flatwatt/v1 command {body}".encode()
 
 
+def rotate_text(gateway: str, public_key: str) -> bytes:
+    """Give the bytes by which a gateway's key names the one that follows it.
+
+    >>> rotate_text("campus-01", "MFkw")
+    b'flatwatt/v1 rotate campus-01 MFkw'
+    """
+    return f"flatwatt/v1 rotate {gateway} {public_key}".encode()
+
+
 def new_key() -> ec.EllipticCurvePrivateKey:
     """Make a P-256 key."""
     return ec.generate_private_key(ec.SECP256R1())

@@ -1,8 +1,6 @@
-"""The gateway's own key, made at the first start, and the collector's public key, where one is pinned by a file."""
+"""Keys in files: the gateway's own, made at the first start, and the public keys that it trusts."""
 
-import contextlib
-import os
-import stat
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +9,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain, wire
-from agent.deliver.durable import sync_folder
+from agent.deliver.durable import write_file
 from agent.errors import InputError
+from agent.private_file import read_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +46,13 @@ def load_gateway_key(path: Path) -> GatewayKey:
     """
     try:
         if not path.exists():
-            _make(path)
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if path.is_file() and mode & 0o077:
-            raise InputError(f"{path}: others may read this private key (mode {mode:04o}): chmod 600 {path}")
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, private_pem(chain.new_key()))
     except OSError as error:
-        raise InputError(f"{path}: cannot read or make the gateway's key: {error.strerror}") from None
+        raise InputError(f"{path}: cannot make the gateway's key: {error.strerror}") from None
+    pem = read_private(path, "this private key")
+    try:
+        private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InputError(
             f"{path}: not a private key in unencrypted PEM form: restore it from a backup, or move it away and a new "
@@ -66,31 +65,26 @@ def load_gateway_key(path: Path) -> GatewayKey:
 
 
 def load_public_key(path: Path) -> str:
-    """Read a collector's public key (PEM) and give it as it stands in messages."""
+    """Read a public key (PEM), of a collector or a gateway, and give it as it stands in messages."""
     try:
         public = serialization.load_pem_public_key(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot read the collector's key: {error.strerror}") from None
+        raise InputError(f"{path}: cannot read this public key: {error.strerror}") from None
     except (ValueError, UnsupportedAlgorithm):
         raise InputError(f"{path}: not a public key in PEM form (-----BEGIN PUBLIC KEY-----)") from None
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
-        raise InputError(f"{path}: the collector signs with ECDSA P-256, and this is another kind of key")
+        raise InputError(f"{path}: keys here are ECDSA P-256, and this is another kind")
     return chain.public_text(public)
 
 
-def _make(path: Path) -> None:
-    """Write a new key under another name first: a crash leaves a whole key or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pem = chain.new_key().private_bytes(
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Give a private key as it lies in a file: PEM, PKCS 8, not encrypted."""
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    draft = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    sync_folder(path.parent)
+
+
+def public_pem(public_key: str) -> bytes:
+    """Give a public key of a message as a file holds it."""
+    public = serialization.load_der_public_key(base64.b64decode(public_key))
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -70,7 +70,7 @@ def test_a_folder_in_place_of_the_key_is_named(tmp_path: Path) -> None:
     """Its mode is not the trouble."""
     (tmp_path / "key.pem").mkdir()
 
-    with pytest.raises(InputError, match=r"key.pem: cannot read or make the gateway's key: Is a directory"):
+    with pytest.raises(InputError, match=r"key.pem: cannot read this private key: Is a directory"):
         load_gateway_key(tmp_path / "key.pem")
 
 
