@@ -85,6 +85,10 @@ class Outbox:
         if goes_on:  # it took the whole repetition and has nothing beyond: the next ones at once
             self._repeat()
 
+    def send_again(self, first: int, last: int) -> None:
+        """Queue records ``first..last`` once more: somebody asked for them."""
+        self._again.append((first, last))
+
     def tick(self, now_s: float) -> None:
         """Repeat the oldest records where no receipt came for too long."""
         if self._spool.receipted >= self._cursor:

@@ -50,7 +50,8 @@ class Publisher:
 
     ``status_payload`` makes the bytes of the retained birth and death message. ``report`` is told, as
     (event, text), of receipts that are refused and of a collector that is trusted from now on; it
-    may append to the spool. Raises :class:`InputError` where a file named in the configuration cannot
+    may append to the spool. ``on_command`` gets what arrives for us under ``down/command``; without it
+    nothing is asked for there. Raises :class:`InputError` where a file named in the configuration cannot
     be used.
     """
 
@@ -62,6 +63,7 @@ class Publisher:
         *,
         status_payload: Callable[[State], bytes],
         report: Callable[[str, str], None],
+        on_command: Callable[[bytes], None] | None = None,
     ) -> None:
         self._spool = spool
         self._access = Access.read(mqtt)
@@ -72,6 +74,7 @@ class Publisher:
         self._outbox = Outbox(spool, delivery.resend_after_s, by_broker=delivery.mode == "broker")
         self._status_payload = status_payload
         self._report = report
+        self._on_command = on_command
         self._topic = wire.topic(spool.gateway, "status")
         self._link: Link | None = None
         self._sent: dict[int, int] = {}  # the client's number of a message -> seq
@@ -117,6 +120,11 @@ class Publisher:
         """Tell that the spool has new records."""
         self._pump()
 
+    def resend(self, first: int, last: int) -> None:
+        """Send records ``first..last`` once more, as far as the spool has them."""
+        self._outbox.send_again(first, last)
+        self._pump()
+
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything is confirmed; False where that takes longer than ``timeout_s``."""
         with contextlib.suppress(TimeoutError):
@@ -150,6 +158,8 @@ class Publisher:
         self._outbox.rewind(_now_s())
         if self._mode == "collector":
             link.subscribe(wire.topic(self._spool.gateway, "receipt"))
+        if self._on_command is not None:
+            link.subscribe(wire.topic(self._spool.gateway, "command"))
         link.publish(self._topic, self._status_payload("online"), retain=True)
         self._link = link
         self._pump()
@@ -190,9 +200,15 @@ class Publisher:
         self._outbox.acknowledged(seq, reached=reached)
         self._after_confirmation()
 
-    def _received(self, payload: bytes) -> None:
-        if not payload:  # a retained receipt was cleared
+    def _received(self, topic: str, payload: bytes) -> None:
+        if not payload:  # a retained receipt or command was cleared
             return
+        if topic != wire.topic(self._spool.gateway, "command"):
+            self._take_receipt(payload)
+        elif self._on_command is not None:
+            self._on_command(payload)
+
+    def _take_receipt(self, payload: bytes) -> None:
         first = self._desk.key_id is None
         try:
             receipt = self._desk.accept(payload)

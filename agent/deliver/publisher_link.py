@@ -93,7 +93,7 @@ class Link:
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self.broken: asyncio.Future[None] = self._loop.create_future()
         self.on_ack: Callable[[int, bool], None] = lambda _mid, _reached: None
-        self.on_message: Callable[[bytes], None] = lambda _payload: None
+        self.on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id, protocol=_VERSIONS[protocol], reconnect_on_failure=False
         )
@@ -105,7 +105,7 @@ class Link:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
-        client.on_message = lambda _client, _data, message: self.on_message(bytes(message.payload))
+        client.on_message = lambda _client, _data, message: self._told(message)
 
     async def open(self, will_topic: str, will: bytes) -> None:
         """Connect and wait for the broker's welcome, else raise :class:`LinkError`."""
@@ -192,6 +192,14 @@ class Link:
 
     def _published(self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _p: object) -> None:
         self.on_ack(mid, not reason.is_failure and reason.value != _NO_SUBSCRIBERS)
+
+    def _told(self, message: mqtt.MQTTMessage) -> None:
+        """Hand a message on; we asked for topics in ASCII, so one that is not even UTF-8 is none of them."""
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        self.on_message(topic, bytes(message.payload))
 
     def _break(self, error: FlatwattError) -> None:
         if not self.broken.done():

@@ -122,6 +122,10 @@ class Centre:
         """Send any bytes where receipts are expected."""
         self._client.publish(wire.topic(GATEWAY, "receipt"), payload, qos=1, retain=True)
 
+    def publish_command(self, payload: bytes) -> None:
+        """Send any bytes where commands are expected."""
+        self._client.publish(wire.topic(GATEWAY, "command"), payload, qos=1, retain=True)
+
     def _missing(self) -> list[tuple[int, int]]:
         above = [self._through, *sorted(seq for seq in self.records if seq > self._through)]
         return [(low + 1, high - 1) for low, high in itertools.pairwise(above) if high - low > 1]

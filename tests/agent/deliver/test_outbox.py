@@ -161,3 +161,14 @@ def test_by_broker_acknowledgements_may_come_in_any_order(spool: Spool) -> None:
         box.acknowledged(seq, reached=True)
 
     assert spool.receipted == 2
+
+
+def test_what_an_operator_asks_for_is_sent_again(spool: Spool) -> None:
+    """Once more, in order, whether or not the collector misses it."""
+    fill(spool, 100)
+    box = outbox(spool)
+    send_all(box, 0.0)
+
+    box.send_again(40, 42)
+
+    assert send_all(box, 1.0) == [40, 41, 42]

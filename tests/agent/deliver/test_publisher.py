@@ -49,6 +49,7 @@ def publisher(
     username: str | None = None,
     ca_file: Path | None = None,
     reports: list[tuple[str, str]] | None = None,
+    on_command: Callable[[bytes], None] | None = None,
 ) -> Publisher:
     """Make a publisher whose status is minimal."""
 
@@ -88,7 +89,7 @@ def publisher(
         key_file=None,
     )
     delivery = DeliveryConfig(mode=mode, collector_key_file=None, resend_after_s=resend_after_s)
-    return Publisher(spool, mqtt, delivery, status_payload=status_payload, report=report)
+    return Publisher(spool, mqtt, delivery, status_payload=status_payload, report=report, on_command=on_command)
 
 
 @contextlib.asynccontextmanager
@@ -139,6 +140,20 @@ async def test_birth_records_receipts_and_goodbye(
         assert centre.order == list(range(1, 301))
         assert await eventually(lambda: centre.states == ["online", "offline"])
     assert spool.pending(0, 1) == []
+
+
+async def test_a_command_goes_to_who_takes_commands(
+    spool: Spool, broker: contextlib.AbstractContextManager[Broker]
+) -> None:
+    """The desk of receipts does not see it, although both arrive on one connection."""
+    taken: list[bytes] = []
+    reports: list[tuple[str, str]] = []
+    with broker as b, Centre(b.port) as centre:
+        centre.publish_command(b"an order")
+        async with running(publisher(spool, b.url, reports=reports, on_command=taken.append)):
+            assert await eventually(lambda: taken == [b"an order"])
+
+    assert reports == []
 
 
 async def test_a_broker_that_is_away_at_the_start_is_awaited(

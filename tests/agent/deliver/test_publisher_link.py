@@ -25,7 +25,7 @@ async def test_what_cannot_be_noted_ends_the_connection() -> None:
         await reader.read()  # until the link is closed
         writer.close()
 
-    def full(_payload: bytes) -> None:
+    def full(_topic: str, _payload: bytes) -> None:
         raise FlatwattError("the disk is full")
 
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
