@@ -13,6 +13,7 @@ from agent.config_check import (
     check_meters,
     check_mqtt,
     check_poll,
+    commands_fields,
     delivery_fields,
     fact_fields,
     gateway_fields,
@@ -103,6 +104,13 @@ class DeliveryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandsConfig:
+    """Whose commands are obeyed; see docs/commands.md."""
+
+    operator_key_file: Path | None  # public key, PEM; None: no commands are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """The whole of ``gateway.toml``."""
 
@@ -113,6 +121,7 @@ class GatewayConfig:
     poll: PollConfig
     mqtt: MqttConfig
     delivery: DeliveryConfig
+    commands: CommandsConfig
     buses: tuple[BusConfig, ...]
     meters: tuple[MeterConfig, ...]
 
@@ -121,12 +130,12 @@ def load_gateway(path: Path) -> GatewayConfig:
     """Read ``gateway.toml``. Raises InputError with every mistake; relative paths start at the file's folder."""
     check = Check(read_toml(path))
     folder = path.resolve().parent
-    top = check.top(
-        gateway_fields(folder), tables=("site", "poll", "mqtt", "delivery", "bus", "meter", "emission_factor")
-    )
+    tables = ("site", "poll", "mqtt", "delivery", "commands", "bus", "meter", "emission_factor")
+    top = check.top(gateway_fields(folder), tables)
     site, poll = check.table("site", SITE), check.table("poll", POLL)
     own = check.tables("emission_factor", FACTOR)
     mqtt, delivery = check.table("mqtt", mqtt_fields(folder)), check.table("delivery", delivery_fields(folder))
+    commands = check.table("commands", commands_fields(folder))
     buses, meters = check.tables("bus", BUS), check.tables("meter", meter_fields(folder))
     check_poll(check, poll)
     check_mqtt(check, mqtt)
@@ -140,6 +149,7 @@ def load_gateway(path: Path) -> GatewayConfig:
         poll=PollConfig(**poll),
         mqtt=MqttConfig(**mqtt),
         delivery=DeliveryConfig(**delivery),
+        commands=CommandsConfig(**commands),
         buses=tuple(BusConfig(**bus) for bus in buses),
         meters=tuple(MeterConfig(**_named(meter)) for meter in meters),
     )

@@ -133,6 +133,11 @@ def delivery_fields(folder: Path) -> tuple[Field, ...]:
     )
 
 
+def commands_fields(folder: Path) -> tuple[Field, ...]:
+    """Give the keys of ``[commands]``."""
+    return (Field("operator_key_file", _file(folder), default=None),)
+
+
 def fact_fields(identifier: Rule) -> tuple[Field, ...]:
     """Give the keys of a ``[[meter]]`` that are facts about it; recordings name meters more freely than topics."""
     return (

@@ -208,6 +208,8 @@ class Status(msgspec.Struct, kw_only=True):
     oldest_unreceipted_s: int | None = None  # age of the oldest record without a receipt
     spool_bytes: int = 0
     storage: Literal["disk", "memory"] = "disk"  # memory: the disk cannot be written to, a restart loses records
+    period_s: float = 0.0  # between two polls
+    interval: Literal["file", "command"] = "file"  # who set period_s and window_s: gateway.toml, or a set_interval
 
 
 class ReceiptMessage(msgspec.Struct, kw_only=True):
