@@ -25,7 +25,9 @@ informative (set, but not checked against anybody), synchronised, relative (only
 class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One meter over one window. ``quality`` other than ``G`` means: no judgement was drawn from it.
 
-    At most 400 bytes below 10 MW, so a good quality is left out and the extremes have short keys.
+    ``part`` is not 0 where the clock was stepped and this window had begun, or been told, by another
+    reckoning: each part is of another time, and their energies add up. At most 400 bytes below 10 MW,
+    so a good quality is left out and the extremes have short keys.
     """
 
     v: int
@@ -35,6 +37,7 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
     meter: str
     start_s: int
     window_s: int
+    part: int = 0
     coverage: float
     quality: str = "G"
     active_power_w: float | None = None  # mean over the window
