@@ -4,7 +4,8 @@ Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/daemon.py`` 
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -73,6 +74,7 @@ class Pipeline:
         key: GatewayKey,
         outlet: Outlet,
         period_s: float,
+        on_samples: Callable[[Sequence[Sample], float], None] = lambda _samples, _tick_s: None,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
@@ -87,22 +89,38 @@ class Pipeline:
         self._key = key
         self._outlet = outlet
         self._period_s = period_s
+        self._on_samples = on_samples
+        self._until_s = math.inf
 
     async def run(self, until_s: float = float("inf")) -> None:
         """Poll on every tick; each window that is over is analysed and told."""
+        self.end_at(until_s)
         tick_s = self._next_tick(self._clock.now_s() - self._period_s)
-        while tick_s < until_s:
+        while tick_s < self._until_s:
             await self._clock.sleep_until(tick_s)
             samples = await self._poller.poll(tick_s, self._patience(tick_s))
             self._collect(samples, tick_s)
+            self._on_samples(samples, tick_s)
             tick_s = self._tick_after(tick_s)
         self._close_window(tick_s)
+
+    def end_at(self, time_s: float) -> None:
+        """Have :meth:`run` end at ``time_s``, if it does not end before."""
+        self._until_s = min(self._until_s, time_s)
 
     def tell(self, events: Sequence[wire.Event]) -> None:
         """Record events outside a window: a start, a refused receipt."""
         with self._spool.batch() as batch:
             for event in events:
                 self._add(batch, event)
+        self._outlet.notify()
+
+    def reply(self, replies: Sequence[wire.Reply], time_s: int) -> None:
+        """Record what became of a command, and sign it at once: who ordered it waits."""
+        with self._spool.batch() as batch:
+            for reply in replies:
+                self._add(batch, reply)
+            self._check_in(batch, time_s)
         self._outlet.notify()
 
     def _next_tick(self, after_s: float) -> float:
@@ -176,9 +194,9 @@ class Pipeline:
             batch.state = msgspec.msgpack.encode(self._memory)
         self._outlet.notify()
 
-    def _add(self, batch: Batch, message: wire.Summary | wire.Alarm | wire.Event) -> None:
+    def _add(self, batch: Batch, message: wire.Summary | wire.Alarm | wire.Event | wire.Reply) -> None:
         numbered = msgspec.structs.replace(message, stream=batch.stream, seq=batch.next_seq)
-        topic = wire.topic(self._gateway, message.kind, message.meter)
+        topic = wire.topic(self._gateway, message.kind, None if isinstance(message, wire.Reply) else message.meter)
         batch.add(message.kind, topic, wire.encode(numbered))
 
     def _check_in(self, batch: Batch, time_s: int) -> None:

@@ -15,6 +15,7 @@ from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
 from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
+from agent.deliver import wire
 from agent.deliver.keys import load_gateway_key
 from agent.deliver.spool import Spool
 from agent.emission_factors import factors
@@ -177,3 +178,26 @@ async def test_each_day_of_the_site_is_told_when_it_is_over(tmp_path: Path) -> N
     assert days[0]["data"]["grid_load_wh"] == days[0]["data"]["load_wh"] == pytest.approx(24 * 1003, rel=0.001)
     assert days[0]["data"]["grid_factor"].startswith("0.015 kg/kWh (direct, 2023, NVE")
     assert days[0]["text"] == "the site drew 24 kWh, 100% of the time measured; no mining seen"
+
+
+async def test_measuring_that_is_to_end_with_the_window_tells_it_whole(tmp_path: Path) -> None:
+    """What takes effect at the next window, as a new interval, cuts none in two."""
+    with at_work(tmp_path, SetClock(START_S, [])) as (pipeline, spool):
+        pipeline.end_at(START_S + WINDOW_S)
+        await pipeline.run()
+
+        assert [summary["coverage"] for summary in told(spool, "summary")] == [1.0]
+
+
+async def test_a_reply_is_signed_at_once(tmp_path: Path) -> None:
+    """Who ordered something does not wait for the end of the window to know that the gateway said it."""
+    reply = wire.Reply(
+        v=1, kind="reply", stream="", seq=0, counter=7, command="diagnose", state="done",
+        time_s=int(START_S), text="", data={},
+    )  # fmt: skip
+    with at_work(tmp_path, SetClock(START_S, [])) as (pipeline, spool):
+        pipeline.reply([reply], int(START_S))
+
+        assert [(record["seq"], record["counter"]) for record in told(spool, "reply")] == [(1, 7)]
+        assert [checkpoint["through"] for checkpoint in told(spool, "checkpoint")] == [1]
+        assert spool.pending(0, 1)[0].topic == "flatwatt/v1/gw/up/reply"
