@@ -274,6 +274,7 @@ class _Head(msgspec.Struct):
 
 _encoder = msgspec.json.Encoder()
 _head = msgspec.json.Decoder(_Head)
+_body = msgspec.json.Decoder(CommandBody)
 _decoders = {kind: msgspec.json.Decoder(message) for kind, message in _TYPES.items()}
 
 
@@ -294,6 +295,14 @@ def decode(payload: bytes) -> Message:
         return decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError(f"not a flatwatt message: {error}") from None
+
+
+def command_body(body: str) -> CommandBody:
+    """Read what a command orders; :class:`EvidenceError` says what is wrong with it."""
+    try:
+        return _body.decode(body)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise EvidenceError(f"the body is no order: {error}") from None
 
 
 def topic(gateway: str, kind: str, meter: str | None = None) -> str:
