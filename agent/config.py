@@ -101,6 +101,7 @@ class DeliveryConfig:
     mode: str  # collector | broker
     collector_key_file: Path | None  # public key, PEM; None pins the first one seen
     resend_after_s: float
+    drain_per_s: float  # records of a backlog; alarms and live records are not bound by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,6 +130,7 @@ def delivery_fields(folder: Path) -> tuple[Field, ...]:
         Field("mode", one_of("collector", "broker"), default="collector"),
         Field("collector_key_file", _file(folder), default=None),
         Field("resend_after_s", number(1, 86400, expected="seconds, from 1 to 86400"), default=60.0),
+        Field("drain_per_s", number(0.1, 10_000, expected="records a second, from 0.1 to 10000"), default=200.0),
     )
 
 

@@ -46,6 +46,7 @@ def publisher(
     protocol: str = "5",
     mode: str = "collector",
     resend_after_s: float = 60.0,
+    drain_per_s: float = 10_000.0,
     username: str | None = None,
     ca_file: Path | None = None,
     reports: list[tuple[str, str]] | None = None,
@@ -88,7 +89,9 @@ def publisher(
         cert_file=None,
         key_file=None,
     )
-    delivery = DeliveryConfig(mode=mode, collector_key_file=None, resend_after_s=resend_after_s)
+    delivery = DeliveryConfig(
+        mode=mode, collector_key_file=None, resend_after_s=resend_after_s, drain_per_s=drain_per_s
+    )
     return Publisher(spool, mqtt, delivery, status_payload=status_payload, report=report, on_command=on_command)
 
 
