@@ -36,14 +36,17 @@ COMMAND_LINE = (
     "agent.terminal",
     "agent.verbs.*",
     "collector.verb",
+    "collector.ca.verb",
     "firmware_sim.verb",
     "firmware_sim.demo*",
 )
 COMPOSITION_ROOTS = (
     "agent.clock",
+    "agent.clock_kernel",
     "firmware_sim.clock",
     "agent.verbs.*",
     "collector.verb",
+    "collector.ca.verb",
     "firmware_sim.verb",
     "firmware_sim.demo*",
 )
@@ -78,6 +81,7 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent.deliver.durable",  # files that are whole or not there
         "agent.deliver.keys",  # public keys in files
         "agent.private_file",
+        "agent.terminal",  # how a verb writes
         "agent.records",
         "agent.quantities",
         "agent.errors",

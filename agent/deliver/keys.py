@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -72,6 +73,26 @@ def load_public_key(path: Path) -> str:
         raise InputError(f"{path}: cannot read this public key: {error.strerror}") from None
     except (ValueError, UnsupportedAlgorithm):
         raise InputError(f"{path}: not a public key in PEM form (-----BEGIN PUBLIC KEY-----)") from None
+    if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+        raise InputError(f"{path}: keys here are ECDSA P-256, and this is another kind")
+    return chain.public_text(public)
+
+
+def public_key_of(path: Path) -> str:
+    """Give the public key of a file that holds a private key, a public key or a certificate (PEM)."""
+    try:
+        pem = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if b"-----BEGIN PUBLIC KEY-----" in pem:
+        return load_public_key(path)
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in pem:
+            public = x509.load_pem_x509_certificate(pem).public_key()
+        else:
+            public = serialization.load_pem_private_key(pem, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InputError(f"{path}: is no key and no certificate in unencrypted PEM form") from None
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         raise InputError(f"{path}: keys here are ECDSA P-256, and this is another kind")
     return chain.public_text(public)
