@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -36,6 +35,7 @@ logger = logging.getLogger(__name__)
 _LAST_WORDS_S = 1.0  # on a signal: what is under way may still be confirmed
 _GOODBYE_S = 2.0  # for the publisher to take leave of the broker
 _DISK_S = 60.0  # a disk that cannot be written to is told of once a minute at most
+_TRUST_WORDS = {"U": "unknown", "I": "informative", "S": "synchronised", "R": "relative"}
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
@@ -46,12 +46,16 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
     spool = Spool(config.state_dir / "spool.db", config.id)
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
-    analyst = Analyst(config.id, site, shipped_rules(), config.state_dir / "history.db", memory.analyst)
+    slots = spool.slots
+    analyst = Analyst(
+        config.id, site, shipped_rules(), config.state_dir / "history.db", slots.get("analyst", b""),
+        slots.get("machines", b""),
+    )  # fmt: skip
     poller = make_poller(
         config,
         Random(),  # noqa: S311 - jitter, no secret
         on_lesson=lambda meter, learned: pipeline.tell([_lesson(meter, learned, int(clock.now_s()))]),
-        simulated=clock.trust == "simulated",
+        simulated=clock.is_simulated,
     )
     birth = _Birth(config, key, spool, clock)
     publisher = Publisher(
@@ -66,7 +70,7 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         clock=clock,
         poller=poller,
         windows=WindowBuilder(site.names, config.poll.period_s, config.poll.window_s),
-        inspector=Inspector(config.meters, _limits_w(config), memory.inspector, _configured(config)),
+        inspector=Inspector(config.meters, _limits_w(config), slots.get("inspector", b""), _configured(config)),
         analyst=analyst,
         site_book=SiteBook(site, memory.stored_wh),
         factors=factors(config.site.grid, config.site.emission_factor),
@@ -85,6 +89,7 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
             reporting.cancel()
     finally:
         await poller.close()
+        pipeline.keep()
         analyst.close()
         spool.close()
     if pending:
@@ -144,12 +149,11 @@ class _Birth:
         self._key = key
         self._spool = spool
         self._clock = clock
-        self._boot_id = uuid.uuid4().hex[:12]
         self._meters = [_meter_status(meter) for meter in config.meters]
 
     def payload(self, state: State) -> bytes:
         """Give the bytes of the birth (``online``) or of the death (``offline``)."""
-        config = self._config
+        config, reading = self._config, self._clock.read()
         return wire.encode(
             wire.Status(
                 v=wire.VERSION,
@@ -160,14 +164,15 @@ class _Birth:
                 site=config.site.name,
                 site_kind=config.site.kind,
                 software=__version__,
-                boot_id=self._boot_id,
+                boot_id=reading.boot_id,
                 stream=self._spool.stream,
                 delivery=config.delivery.mode,
-                clock=self._clock.trust,
-                time_s=int(self._clock.now_s()),
+                clock="simulated" if self._clock.is_simulated else _TRUST_WORDS[reading.trust],
+                time_s=int(reading.utc_s),
                 window_s=config.poll.window_s,
                 public_key=self._key.public_key,
                 meters=self._meters,
+                boot_s=round(reading.boot_s, 3),
             )
         )
 
@@ -205,9 +210,10 @@ def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Ev
     events = []
     if spool.loss is not None:
         loss = spool.loss
-        text = f"the spool was damaged ({loss.why}) and is kept as {loss.file.name}; a new stream begins"
+        kept = f"and is kept as {loss.file.name}; " if loss.file else ""
+        text = f"the spool was damaged ({loss.why}) {kept}a new stream begins"
         logger.warning("%s", text)
-        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.receipted}
+        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
         events.append(event("spool_corrupt", now_s, text, {**data}))
     if told_until_s:
         ago_s = now_s - told_until_s

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+Trust = Literal["U", "I", "S", "R"]  # in a time: unknown, informative, synchronised, relative
 
 
 class Tier(StrEnum):
@@ -122,6 +125,26 @@ class Sample:
     time_s: float
     status: str
     values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """What the clocks said at one moment.
+
+    ``boot_s`` runs through suspends and is never set: ``utc_s - boot_s`` changes within one boot only
+    where somebody sets the clock, or slews it.
+    """
+
+    utc_s: float
+    boot_s: float  # since boot ``boot_id``
+    boot_id: str
+    trust: Trust  # by what the system knows
+    error_s: float  # at most, by its own reckoning, where it is synchronised
+
+    @property
+    def offset_s(self) -> float:
+        """UTC at boot time 0, as the clock is set now."""
+        return self.utc_s - self.boot_s
 
 
 class Quality(StrEnum):

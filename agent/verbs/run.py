@@ -24,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     fast.add_argument("--fast-motion", metavar="FILE", type=Path, help="drive the simulated time in FILE")
     fast.add_argument("--start", metavar="ISO", type=_time_s, help="where the simulated time begins")
     fast.add_argument("--speed", metavar="N", type=float, default=1_000_000, help="simulated seconds a second, at most")
+    fast.add_argument(
+        "--clock-script", metavar="FILE", type=Path, help="set the clock wrong: lines of TIME step_s=N ..."
+    )
     forever = float("inf")
     parser.add_argument("--until", metavar="ISO", type=_time_s, default=forever, help="end then, once all is confirmed")
 
@@ -44,18 +47,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _clock(args: argparse.Namespace) -> "Clock":
-    from agent.clock import DrivenClock, SystemClock
+    from agent.clock import SystemClock
     from agent.errors import InputError
 
-    if args.fast_motion is None:
-        if args.start is not None:
-            raise InputError("--start needs --fast-motion FILE: real time begins where it is")
-        return SystemClock()
+    if args.fast_motion is not None:
+        return _driven_clock(args)
+    for name, value in (("--start", args.start), ("--clock-script", args.clock_script)):
+        if value is not None:
+            raise InputError(f"{name} needs --fast-motion FILE: real time begins where it is, and goes as it goes")
+    return SystemClock()
+
+
+def _driven_clock(args: argparse.Namespace) -> "Clock":
+    from agent.clock import DrivenClock
+    from agent.clock_script import ScriptedClock, read_script
+    from agent.errors import InputError
+
     if args.start is None and not args.fast_motion.exists():
         raise InputError(f"--fast-motion {args.fast_motion}: a new clock needs --start, as 2026-01-05T00:00:00Z")
     if not args.speed > 0:
         raise InputError(f"--speed {args.speed:g} is wrong, expected a number above 0")
+    courses = None if args.clock_script is None else read_script(args.clock_script)
     try:
+        if courses is not None:
+            return ScriptedClock(args.fast_motion, args.start or 0.0, args.speed, courses)
         return DrivenClock(args.fast_motion, args.start or 0.0, args.speed)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
