@@ -1,0 +1,8 @@
+"""All cases: importing the modules that hold them fills the register."""
+
+from tests.faults import modbus, mqtt, operating_system
+from tests.faults.case import CASES
+
+SHORT = ("M6", "B2")  # of `make test`: a dozen that take few seconds each
+
+__all__ = ["CASES", "SHORT", "modbus", "mqtt", "operating_system"]
