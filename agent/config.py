@@ -1,6 +1,6 @@
 """``gateway.toml`` and ``site.toml`` as types, and how they are read: every mistake at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,12 @@ from agent.config_check import (
     check_buses,
     check_factors,
     check_meters,
-    check_mqtt,
     check_poll,
-    commands_fields,
-    delivery_fields,
     fact_fields,
     gateway_fields,
     meter_fields,
-    mqtt_fields,
 )
+from agent.config_delivery import check_mqtt, commands_fields, delivery_fields, mqtt_fields
 from agent.emission_factors import FACTOR, EmissionFactor
 from agent.toml_check import Check, text
 from agent.toml_source import read_toml
@@ -92,15 +89,19 @@ class MqttConfig:
     ca_file: Path | None
     cert_file: Path | None
     key_file: Path | None
+    plaintext: bool  # something else encrypts what leaves this machine with mqtt://
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryConfig:
-    """When the spool may forget: at the collector's receipt, or at the broker's PUBACK."""
+    """When the spool may forget: at the collector's receipt, or at the broker's PUBACK. And how large it may become."""
 
     mode: str  # collector | broker
     collector_key_file: Path | None  # public key, PEM; None pins the first one seen
     resend_after_s: float
+    spool_bytes: int
+    spool_days: int  # of windows: a gateway that is off for a year loses nothing
+    disk_free_bytes: int  # left to others
     drain_per_s: float  # records of a backlog; alarms and live records are not bound by it
 
 
@@ -144,7 +145,7 @@ def load_gateway(path: Path) -> GatewayConfig:
     check_meters(check, meters)
     check_factors(check, own)
     check.finish()
-    return GatewayConfig(
+    config = GatewayConfig(
         **(top | {"name": top["name"] or top["id"]}),
         site=_site(site, own),
         poll=PollConfig(**poll),
@@ -154,6 +155,7 @@ def load_gateway(path: Path) -> GatewayConfig:
         buses=tuple(BusConfig(**bus) for bus in buses),
         meters=tuple(MeterConfig(**_named(meter)) for meter in meters),
     )
+    return _enrolled(config)
 
 
 def load_site(path: Path) -> tuple[SiteConfig, tuple[MeterFacts, ...]]:
@@ -166,6 +168,25 @@ def load_site(path: Path) -> tuple[SiteConfig, tuple[MeterFacts, ...]]:
     check_factors(check, own)
     check.finish()
     return _site(site, own), tuple(MeterFacts(**_named(meter)) for meter in meters)
+
+
+def _enrolled(config: GatewayConfig) -> GatewayConfig:
+    """Use what `flatwatt enrol` left in the state_dir, where the file names nothing else (docs/identity.md)."""
+    folder = config.state_dir / "identity"
+    try:
+        if not (folder / "certificate.pem").is_file():
+            return config
+    except OSError:  # another user than the agent's, who may look at the configuration alone
+        return config
+    mqtt, delivery, commands = config.mqtt, config.delivery, config.commands
+    if mqtt.url.startswith("mqtts:") and not (mqtt.ca_file or mqtt.cert_file or mqtt.key_file):
+        files = {"ca_file": folder / "ca.pem", "cert_file": folder / "certificate.pem"}
+        mqtt = replace(mqtt, **files, key_file=config.state_dir / "key.pem")
+    if delivery.collector_key_file is None and (folder / "collector.pem").is_file():
+        delivery = replace(delivery, collector_key_file=folder / "collector.pem")
+    if commands.operator_key_file is None and (folder / "operator.pem").is_file():
+        commands = replace(commands, operator_key_file=folder / "operator.pem")
+    return replace(config, mqtt=mqtt, delivery=delivery, commands=commands)
 
 
 def _site(site: dict[str, Any], own: list[dict[str, Any]]) -> SiteConfig:

@@ -1,17 +1,16 @@
 """What ``gateway.toml`` and ``site.toml`` may say: the fields of each table, and what must fit together."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from agent.acquire.bus.url import parse_url, wrong_unit
 from agent.acquire.profiles.profile import profile_names
 from agent.emission_factors import LOCAL, SOURCES, regions
 from agent.errors import InputError
-from agent.toml_check import Check, Field, Rule, did_you_mean, matching, number, one_of, text, whole
+from agent.toml_check import Check, Field, Rule, did_you_mean, existing_file, matching, number, one_of, text, whole
 
 SITE_KINDS = ("office", "campus", "industry", "data_centre", "telecom", "public", "mining", "other")
 ROLES = ("load", "generation")
@@ -21,30 +20,6 @@ _HOUR_S = 3600
 
 def _identifier(longest: int) -> Rule:
     return matching(f"[a-z0-9-]{{1,{longest}}}", f'1 to {longest} characters of a-z, 0-9 and "-"')
-
-
-def _mqtt_url(value: object) -> str:
-    expected = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
-    try:
-        parts = urlsplit(text(value))
-        usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-        raise ValueError(expected)
-    return text(value)
-
-
-def _file(folder: Path) -> Rule:
-    """Accept the path of a file that exists, relative to ``folder``."""
-
-    def rule(value: object) -> Path:
-        path = folder / text(value)
-        if not path.is_file():
-            raise ValueError("an existing file, relative to the folder of this file")
-        return path
-
-    return rule
 
 
 def _state_dir(folder: Path) -> Rule:
@@ -63,7 +38,7 @@ def _profile(folder: Path) -> Rule:
     def rule(value: object) -> str:
         name = text(value)
         if name.endswith(".toml"):
-            return str(_file(folder)(name))
+            return str(existing_file(folder)(name))
         if name not in profile_names():
             hint = did_you_mean(name, profile_names()) or "; `flatwatt profiles` lists them"
             raise ValueError(f"a known profile or the path of a .toml file{hint}")
@@ -113,32 +88,6 @@ BUS = (
 )
 
 
-def mqtt_fields(folder: Path) -> tuple[Field, ...]:
-    """Give the keys of ``[mqtt]``."""
-    files = ("password_file", "ca_file", "cert_file", "key_file")
-    return (
-        Field("url", _mqtt_url),
-        Field("protocol", one_of("auto", "5", "3.1.1"), default="auto"),
-        Field("username", text, default=None),
-        *(Field(name, _file(folder), default=None) for name in files),
-    )
-
-
-def delivery_fields(folder: Path) -> tuple[Field, ...]:
-    """Give the keys of ``[delivery]``."""
-    return (
-        Field("mode", one_of("collector", "broker"), default="collector"),
-        Field("collector_key_file", _file(folder), default=None),
-        Field("resend_after_s", number(1, 86400, expected="seconds, from 1 to 86400"), default=60.0),
-        Field("drain_per_s", number(0.1, 10_000, expected="records a second, from 0.1 to 10000"), default=200.0),
-    )
-
-
-def commands_fields(folder: Path) -> tuple[Field, ...]:
-    """Give the keys of ``[commands]``."""
-    return (Field("operator_key_file", _file(folder), default=None),)
-
-
 def fact_fields(identifier: Rule) -> tuple[Field, ...]:
     """Give the keys of a ``[[meter]]`` that are facts about it; recordings name meters more freely than topics."""
     return (
@@ -169,25 +118,19 @@ def meter_fields(folder: Path) -> tuple[Field, ...]:
 
 
 def check_poll(check: Check, poll: dict[str, Any]) -> None:
-    """Check that windows tile the hour, as the history needs, and that every period is a whole number of ticks."""
-    period_s = poll["period_s"]
-    if _HOUR_S % poll["window_s"]:
-        check.complain(("poll", "window_s"), f"{poll['window_s']} does not divide an hour; take 60, 300, 900 or 3600")
-    for key in ("slow_period_s", "window_s"):
-        count = poll[key] / period_s
+    """Check that windows, periods and ticks fit together."""
+    for key, text in poll_mistakes(**poll):
+        check.complain(("poll", key), text)
+
+
+def poll_mistakes(period_s: float, slow_period_s: float, window_s: int) -> Iterator[tuple[str, str]]:
+    """Give key and trouble where windows do not tile the hour, as the history needs, or hold no whole ticks."""
+    if _HOUR_S % window_s:
+        yield "window_s", f"{window_s} does not divide an hour; take 60, 300, 900 or 3600"
+    for key, value_s in (("slow_period_s", slow_period_s), ("window_s", window_s)):
+        count = value_s / period_s
         if round(count) < 1 or abs(count - round(count)) > 1e-6:  # 1e-6 of a period is rounding, not intent
-            check.complain(("poll", key), f"{poll[key]:g} is no multiple of period_s = {period_s:g}")
-
-
-def check_mqtt(check: Check, mqtt: dict[str, Any]) -> None:
-    """Check that no credential would silently not be used."""
-    if mqtt["url"] and not mqtt["url"].startswith("mqtts:"):
-        for key in ("ca_file", "cert_file", "key_file"):
-            if mqtt[key]:
-                check.complain(("mqtt", key), "has no effect without TLS; write mqtts:// in url")
-    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file"), ("password_file", "username")):
-        if mqtt[one] and other not in check.source.data["mqtt"]:
-            check.complain(("mqtt", one), f"has no effect without {other}")
+            yield key, f"{value_s:g} is no multiple of period_s = {period_s:g}"
 
 
 def check_buses(check: Check, buses: list[dict[str, Any]], meters: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ def refuse_shared(path: Path, what: str) -> None:
 
     Not asked of what systemd hands over as a credential: its folder is the service's own, whatever the modes in it.
     """
-    if str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY"):
+    if str(path.resolve().parent) == os.environ.get("CREDENTIALS_DIRECTORY"):
         return
     try:
         status = path.stat()

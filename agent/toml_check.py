@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import Complaint, InputError
@@ -189,6 +190,18 @@ def one_of(*choices: str | int) -> Rule:
             words = [str(choice) for choice in choices]
             raise ValueError(f"one of {', '.join(words)}{did_you_mean(value, words)}")
         return value
+
+    return rule
+
+
+def existing_file(folder: Path) -> Rule:
+    """Accept the path of a file that exists, relative to ``folder``."""
+
+    def rule(value: object) -> Path:
+        path = folder / text(value)
+        if not path.is_file():
+            raise ValueError("an existing file, relative to the folder of this file")
+        return path
 
     return rule
 

@@ -80,6 +80,7 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent.deliver.chain",
         "agent.deliver.durable",  # files that are whole or not there
         "agent.deliver.keys",  # public keys in files
+        "agent.loopback",
         "agent.private_file",
         "agent.terminal",  # how a verb writes
         "agent.records",

@@ -86,6 +86,7 @@ def public_key_of(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if b"-----BEGIN PUBLIC KEY-----" in pem:
         return load_public_key(path)
+    public: object
     try:
         if b"-----BEGIN CERTIFICATE-----" in pem:
             public = x509.load_pem_x509_certificate(pem).public_key()

@@ -20,7 +20,7 @@ from agent.deliver.outbox import Outbox
 from agent.deliver.publisher_link import Access, Link, LinkError
 from agent.deliver.receipts import ReceiptDesk
 from agent.deliver.spool import Spool
-from agent.errors import EvidenceError
+from agent.errors import EvidenceError, InputError
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Publisher:
         on_command: Callable[[bytes], None] | None = None,
     ) -> None:
         self._spool = spool
+        self._mqtt = mqtt
         self._access = Access.read(mqtt)
         self._protocols = _PROTOCOLS[mqtt.protocol]
         self._mode = delivery.mode
@@ -136,6 +137,8 @@ class Publisher:
 
     async def _session(self, stopped: asyncio.Future[Literal[True]]) -> None:
         """Connect, serve the connection until it breaks (:class:`LinkError`) or we stop."""
+        with contextlib.suppress(InputError):  # certificates are renewed meanwhile; those of before are good enough
+            self._access = Access.read(self._mqtt)
         link = Link(self._access, self._protocols[0], f"flatwatt-{self._spool.gateway}")
         link.on_ack, link.on_message = self._acknowledged, self._received
         try:

@@ -173,10 +173,64 @@ def test_a_wrong_value_is_not_told_as_a_missing_one_too(tmp_path: Path, wrong: s
 def test_tls_files_need_tls(tmp_path: Path) -> None:
     """A certificate that would silently not be used is a mistake."""
     found = complaints(
-        tmp_path, 'url = "mqtts://broker.example:8883"', 'url = "mqtt://broker.example"\nca_file = "gateway.toml"'
+        tmp_path, 'url = "mqtts://broker.example:8883"', 'url = "mqtt://127.0.0.1"\nca_file = "gateway.toml"'
     )
 
     assert found == ["mqtt.ca_file: has no effect without TLS; write mqtts:// in url"]
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        (
+            "mqtt://broker.example",
+            "mqtt.url: is not encrypted, and leaves this machine; "
+            "write mqtts://, or plaintext = true where a tunnel does it",
+        ),
+        ('mqtt://[::1]"\nplaintext = true#', "mqtt.plaintext: has no effect with mqtt://[::1]"),
+        ('mqtts://broker.example"\nplaintext = true#', "mqtt.plaintext: has no effect with mqtts://broker.example"),
+    ],
+)
+def test_nothing_leaves_the_machine_unencrypted_unasked(tmp_path: Path, url: str, found: str) -> None:
+    """And who says that a tunnel encrypts it says so only where that is of use."""
+    assert complaints(tmp_path, "mqtts://broker.example:8883", url) == [found]
+
+
+def test_a_tunnel_may_carry_what_is_not_encrypted(tmp_path: Path) -> None:
+    """The operator says so, in the file."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD.replace('"mqtts://broker.example:8883"', '"mqtt://10.0.0.1"\nplaintext = true'))
+
+    assert load_gateway(path).mqtt.plaintext
+
+
+@pytest.mark.parametrize("key", ["key_file", "password_file"])
+def test_a_secret_that_others_may_read_is_a_mistake(tmp_path: Path, key: str) -> None:
+    """It is found before the daemon would refuse it."""
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "secret").chmod(0o640)
+
+    found = complaints(tmp_path, ':8883"', f':8883"\nusername = "u"\ncert_file = "secret"\n{key} = "secret"')
+
+    assert f'mqtt.{key}: "secret" is wrong, expected a file that only its owner may read: chmod 600' in found[-1]
+
+
+def test_what_enrolment_left_is_used_where_the_file_names_nothing_else(tmp_path: Path) -> None:
+    """Certificate, authority, and the keys of collector and operator; a name in the file goes before."""
+    folder = tmp_path / "state/identity"
+    folder.mkdir(parents=True)
+    for name in ("certificate.pem", "ca.pem", "collector.pem", "operator.pem"):
+        (folder / name).touch()
+    (tmp_path / "own.pem").touch()
+    path = tmp_path / "gateway.toml"
+    path.write_text(f'{GOOD}[delivery]\ncollector_key_file = "own.pem"')
+
+    config = load_gateway(path)
+
+    assert (config.mqtt.ca_file, config.mqtt.cert_file) == (folder / "ca.pem", folder / "certificate.pem")
+    assert config.mqtt.key_file == tmp_path / "state/key.pem"
+    assert config.delivery.collector_key_file == tmp_path / "own.pem"
+    assert config.commands.operator_key_file == folder / "operator.pem"
 
 
 def test_a_profile_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def publisher(
         ca_file=ca_file,
         cert_file=None,
         key_file=None,
+        plaintext=False,
     )
     delivery = DeliveryConfig(
         mode=mode, collector_key_file=None, resend_after_s=resend_after_s, drain_per_s=drain_per_s

@@ -47,6 +47,7 @@ def test_a_password_that_is_no_text_is_refused_at_the_start(tmp_path: Path) -> N
     """The complaint names the key and the file."""
     file = tmp_path / "password"
     file.write_bytes(b"\xff\xfe")
+    file.chmod(0o600)
     config = MqttConfig(
         url="mqtt://127.0.0.1",
         protocol="5",
@@ -55,6 +56,7 @@ def test_a_password_that_is_no_text_is_refused_at_the_start(tmp_path: Path) -> N
         ca_file=None,
         cert_file=None,
         key_file=None,
+        plaintext=False,
     )
 
     with pytest.raises(InputError, match=r"mqtt\.password_file: .*password: not UTF-8 text"):

@@ -31,7 +31,7 @@ Simulate = Callable[..., Meters]
 
 def gateway(folder: Path, url: str, *profiles: str, more: str = "", period_s: float = 60.0) -> Path:
     """Write the configuration of meters m1, m2 … on one bus."""
-    text = f'id = "g"\n[site]\nname = "s"\nkind = "other"\n[poll]\nperiod_s = {period_s}\n[mqtt]\nurl = "mqtt://h"\n'
+    text = f'id = "g"\n[site]\nname = "s"\nkind = "other"\n[poll]\nperiod_s = {period_s}\n[mqtt]\nurl = "mqtts://h"\n'
     text += f'[[bus]]\nname = "bus"\nurl = "{url}"\ntimeout_s = 0.3\n'
     for unit, profile in enumerate(profiles, start=1):
         text += f'[[meter]]\nid = "m{unit}"\nbus = "bus"\nunit = {unit}\nprofile = "{profile}"\n'

@@ -29,7 +29,7 @@ state_dir = "state"
 name = "Site"
 kind = "office"
 [mqtt]
-url = "mqtt://broker.example"
+url = "mqtts://broker.example"
 [[bus]]
 name = "hall"
 url = "tcp://127.0.0.1:1"

@@ -19,7 +19,7 @@ name = "Site"
 kind = "office"
 
 [mqtt]
-url = "mqtt://broker.example"
+url = "mqtts://broker.example"
 
 [[bus]]
 name = "hall"
