@@ -32,6 +32,12 @@ class Part:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs, or ran last."""
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         """End it as a crash does."""
         self.end(signal.SIGKILL)
