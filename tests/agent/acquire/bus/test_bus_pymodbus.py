@@ -1,95 +1,42 @@
 """Each hazard of a Modbus line, against a meter that plays it."""
 
 import asyncio
-import contextlib
-import gc
 import inspect
-import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.framer.rtu import FramerRTU
 from pymodbus.framer.socket import FramerSocket
 
-from agent.acquire.bus import pymodbus_bus
-from agent.acquire.bus.bus import Bus, open_bus
-from agent.errors import BusDownError, BusError, BusReason
-from agent.records import ReadRequest
+from agent.acquire.bus.bus import open_bus
+from agent.errors import BusError, BusReason
 from tests.agent.acquire.bus.hostile import (
-    GREETS_AFTER_S,
     Act,
     Asked,
-    Hostile,
-    crc,
     empty_pdu,
     exception_2,
     flipped_bit,
-    hang_up,
     late,
     lying_byte_count,
     noise,
     other_function,
     other_unit,
-    pty_meter,
     read_request,
     request,
     silent,
-    tcp_meter,
     too_long,
     too_short,
     unknown_function,
     words,
 )
-from tests.broker import free_port
+from tests.agent.acquire.bus.real_line import LINES, RTU_LINES, TIMEOUT_S, line, reason_of
 
-LINES = ("tcp", "rtu+tcp", "rtu")
-RTU_LINES = ("rtu+tcp", "rtu")
-TIMEOUT_S = 0.05
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever the meter does, nothing is logged and nothing reaches the terminal."""
-    caplog.set_level(logging.INFO)
-    gc.freeze()  # so that only what the test leaves behind is collected
-
-    yield
-
-    gc.collect()
-    gc.unfreeze()
-    assert [record.getMessage() for record in caplog.records if record.name != "asyncio" or record.levelno > 10] == []
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture(autouse=True)
-def _no_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These gateways keep nothing for the next client, and are not waited for."""
-    monkeypatch.setattr(pymodbus_bus, "_GREETING_S", 0.0)
-
-
-@contextlib.asynccontextmanager
-async def line(kind: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[tuple[Hostile, Bus]]:
-    """A meter and the bus to it."""
-    async with pty_meter() if kind == "rtu" else tcp_meter(rtu=kind == "rtu+tcp") as meter:
-        bus = open_bus(meter.url, timeout_s)
-        try:
-            yield meter, bus
-        finally:
-            await bus.close()
-
-
-async def reason_of(bus: Bus, asked: ReadRequest) -> BusReason:
-    """The reason for which a read fails."""
-    with pytest.raises(BusError) as caught:
-        await bus.read(asked)
-    return caught.value.reason
+pytestmark = pytest.mark.usefixtures("quiet", "no_greeting")
 
 
 @pytest.mark.parametrize("kind", LINES)
@@ -215,56 +162,6 @@ async def test_exception_carries_its_code() -> None:
 
 
 @pytest.mark.parametrize("kind", LINES)
-async def test_peer_that_closes_is_noticed_at_once(kind: str) -> None:
-    """Hazard 6: a connection that breaks during a request fails it long before the time-out."""
-    async with line(kind, 30.0) as (meter, bus):
-        meter.script.append(hang_up)
-        started_s = time.monotonic()
-
-        assert await reason_of(bus, request()) is BusReason.DISCONNECTED
-        assert time.monotonic() - started_s < 2.0
-
-
-@pytest.mark.parametrize("kind", ["tcp", "rtu+tcp"])
-async def test_connection_comes_back_after_a_break(kind: str) -> None:
-    """After a broken connection the next read connects again."""
-    async with line(kind) as (meter, bus):
-        meter.script.append(hang_up)
-
-        assert await reason_of(bus, request()) is BusReason.DISCONNECTED
-        assert await bus.read(request()) == (100, 101, 102, 103)
-        assert meter.connections == 2
-
-
-async def test_first_connect_that_fails_is_tried_again() -> None:
-    """Hazard 7: a device that is switched on after the agent is read as soon as it is there."""
-    port = free_port()
-    bus = open_bus(f"tcp://127.0.0.1:{port}", TIMEOUT_S)
-
-    with pytest.raises(BusDownError, match="Connection refused; check the port"):
-        await bus.read(request())
-    async with tcp_meter(port=port):
-        assert await bus.read(request()) == (100, 101, 102, 103)
-        await bus.close()
-
-
-async def test_serial_port_that_is_missing() -> None:
-    """A serial port that does not exist is named, with the next step."""
-    bus = open_bus("rtu:///dev/there-is-no-such-port", TIMEOUT_S)
-
-    with pytest.raises(BusDownError, match="No such file or directory; check the path; adapters are listed"):
-        await bus.read(request())
-
-
-async def test_host_name_that_is_unknown() -> None:
-    """A host name that does not resolve is an error of the bus, not of the program."""
-    bus = open_bus("tcp://no-such-host.invalid", 2.0)
-
-    with pytest.raises(BusDownError, match="; check the address"):
-        await bus.read(request())
-
-
-@pytest.mark.parametrize("kind", LINES)
 async def test_cancelled_read_leaves_the_bus_usable(kind: str) -> None:
     """Hazard 8: the answer to a read that was cancelled is not given to the next one."""
     async with line(kind) as (meter, bus):
@@ -371,19 +268,6 @@ async def test_line_that_never_falls_silent() -> None:
             await bus.read(request())
 
 
-async def test_peer_that_vanished_is_connected_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A peer that lost the connection without a word is connected again, but not for one dead unit."""
-    async with line("tcp", 0.02) as (meter, bus):
-        meter.script.extend([silent, silent])
-        await reason_of(bus, request())
-        monkeypatch.setattr(pymodbus_bus, "_DEAF_S", 0.03)
-        await reason_of(bus, request())
-
-        await bus.read(request())
-
-        assert meter.connections == 2
-
-
 async def test_late_answer_that_arrives_while_the_process_is_busy() -> None:
     """What came while nobody looked is read before the next request, whatever the clock says."""
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as meter:
@@ -419,71 +303,6 @@ async def test_answer_that_pymodbus_will_not_take(monkeypatch: pytest.MonkeyPatc
             assert await reason_of(bus, request()) is BusReason.TIMEOUT
 
 
-async def test_close_ends_a_request_under_way() -> None:
-    """Closing the bus does not wait for a meter that is silent."""
-    async with line("tcp", 30.0) as (meter, bus):
-        meter.script.append(silent)
-        reading = asyncio.create_task(bus.read(request()))
-        await asyncio.sleep(0.05)
-
-        await bus.close()
-
-        with pytest.raises(BusError) as caught:
-            await asyncio.wait_for(reading, 1.0)
-        assert caught.value.reason is BusReason.DISCONNECTED
-        assert len(meter.asked) == 1
-
-
-async def test_bus_that_is_closed_stays_closed() -> None:
-    """A read that waited for its turn, or for the connection, when the bus was closed does not open it again."""
-    async with line("tcp", 30.0) as (meter, bus):
-        meter.always = silent
-        reading = [asyncio.create_task(bus.read(request())) for _ in range(2)]
-        await asyncio.sleep(0.05)
-        connecting = open_bus(meter.url, 30.0)
-        reading.append(asyncio.create_task(connecting.read(request())))
-        await asyncio.sleep(0)
-
-        await asyncio.gather(bus.close(), connecting.close())
-        errors = await asyncio.wait_for(asyncio.gather(*reading, return_exceptions=True), 1.0)
-
-        assert [str(error) for error in errors] == ["the bus was closed"] * 3
-        assert len(meter.asked) == 1
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not show open files")
-@pytest.mark.parametrize("act", [hang_up, silent, lying_byte_count])
-async def test_connections_leave_nothing_behind(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often a connection is given up, files and tasks stay as many."""
-    monkeypatch.setattr(pymodbus_bus, "_DEAF_S", 0.0)
-    async with line("tcp", 0.02) as (meter, bus):
-        meter.always = act
-        held = []
-        for _ in range(25):
-            with pytest.raises(BusError):
-                await bus.read(request())
-            await asyncio.sleep(0.002)
-            held.append((_open_files(), len(asyncio.all_tasks())))
-
-        assert meter.connections > 15  # a busy machine may not connect in time
-        assert max(held[10:]) <= max(held[:10])
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def test_gateway_that_kept_an_answer_for_the_next_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a gateway gives to whoever connects is not the answer to the first request."""
-    monkeypatch.setattr(pymodbus_bus, "_GREETING_S", 0.1)
-    async with line("rtu+tcp", 0.2) as (meter, bus):
-        stale = bytes((7, 3, 8)) + bytes(8)
-        meter.greeting = stale + crc(stale)
-        meter.always = late(2 * GREETS_AFTER_S)
-
-        assert await bus.read(request()) == (100, 101, 102, 103)
-
-
 async def test_pymodbus_has_what_the_bus_reaches_into() -> None:
     """A pymodbus without the inner parts that the bus uses is told here, not by a meter."""
     advice = f"pymodbus {version('pymodbus')} is not the one that agent/acquire/bus was written for: look through it"
@@ -496,20 +315,3 @@ async def test_pymodbus_has_what_the_bus_reaches_into() -> None:
     assert "timeout_connect" in vars(client.ctx.comm_params), advice
     assert {"retries", "reconnect_delay", "trace_packet", "trace_connect"} <= both[0] & both[1], advice
     assert hasattr(FramerRTU, "check_CRC"), advice
-
-
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel does not show its timers")
-async def test_kernel_looks_after_an_idle_connection() -> None:
-    """Between polls the kernel asks whether a silent peer is still there."""
-    async with line("tcp") as (meter, bus):
-        await bus.read(request())
-        port = f":{int(meter.url.rpartition(':')[2]):04X}"
-        rows = [row.split() for row in _kernel_table().splitlines()[1:]]
-        timers = [row[5] for row in rows if row[2].endswith(port) and row[3] == "01"]  # established, to the meter
-
-        assert [timer[:2] for timer in timers] == ["02"]  # keepalive
-        assert int(timers[0][3:], 16) <= 1000  # hundredths of a second until it asks
-
-
-def _kernel_table() -> str:
-    return Path("/proc/net/tcp").read_text()

@@ -2,57 +2,18 @@
 
 import asyncio
 import math
-from dataclasses import replace
-from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.acquire.bus.fake import FakeBus
-from agent.acquire.bus.line import Line
 from agent.acquire.learn.learned import NOTHING, Learned
 from agent.acquire.learn.search import Search
 from agent.acquire.poll.polled_meter import MeterPlan
-from agent.errors import BusError, BusReason
-from agent.records import ReadRequest, Register, Tier
-from tests.agent.acquire.poll.metered import ENERGY, FREQUENCY, POWER, SERIAL, START_S, poller_of, profile, register
+from agent.records import Register, Tier
+from tests.agent.acquire.learn.picky import LINE, NAMES, Picky, lessons_of, plan_of, spread
+from tests.agent.acquire.poll.metered import FREQUENCY, POWER, SERIAL, START_S, poller_of, profile, register
 
-NAMES = (
-    POWER,
-    FREQUENCY,
-    *(f"voltage_l{phase}_v" for phase in (1, 2, 3)),
-    *(f"current_l{phase}_a" for phase in (1, 2, 3)),
-    *(f"active_power_l{phase}_w" for phase in (1, 2, 3)),
-    *(f"reactive_power_l{phase}_var" for phase in (1, 2, 3)),
-)
-Words = dict[tuple[int, int, int], int]  # by unit, function and address
-LINE = Line.rtu(9600)
-WEEK = 7 * 86_400
-
-
-class Picky(FakeBus):
-    """A meter that refuses ``holes`` and reads of more than ``limit`` registers, in its own way (``how``)."""
-
-    def __init__(self, words: Words, holes: set[tuple[int, int]], limit: int = 125, how: str = "3") -> None:
-        super().__init__(words)
-        self.holes, self.limit, self.how = holes, limit, how
-
-    async def read(self, request: ReadRequest) -> tuple[int, ...]:
-        """Give the words, 0 where nothing is listed. Raises BusError."""
-        span = {(request.function, request.address + offset) for offset in range(request.count)}
-        if request.unit in self.silent:
-            return await super().read(request)
-        if request.count > self.limit and self.how == "silence":
-            self.requests.append(request)
-            raise BusError(BusReason.TIMEOUT, "no answer within 0.00 s")
-        if request.count > self.limit or self.holes & span:
-            self.requests.append(request)
-            code = 3 if request.count > self.limit and self.how == "3" else 2
-            raise BusError(BusReason.EXCEPTION, f"the device refused: exception {code}", code)
-        for function, address in span:
-            self.words.setdefault((request.unit, function, address), 0)
-        return await super().read(request)
 
 
 @st.composite
@@ -116,28 +77,6 @@ def test_meter_with_holes_and_a_limit_is_read_completely(
     assert in_the_end == pytest.approx(truth)
     assert [v for values, _ in seen for name, v in values.items() if v != pytest.approx(truth.get(name))] == []
     assert sum(max(0, count - most) for _, count in seen) <= bound
-
-
-def spread(*addresses: int) -> tuple[Register, ...]:
-    """The first names of the list at these addresses."""
-    return tuple(register(name, address=address, scale=0.01) for name, address in zip(NAMES, addresses, strict=False))
-
-
-async def lessons_of(bus: FakeBus, plan: MeterPlan, ticks: int) -> tuple[list[Learned], list[int]]:
-    """What is learned over some ticks, and how many requests each of them took."""
-    lessons: list[Learned] = []
-    poller = poller_of((bus, [plan]), on_lesson=lambda _, learned: lessons.append(learned))
-    counts = []
-    for tick in range(ticks):
-        before = len(bus.requests)
-        await poller.poll(START_S + tick, None)
-        counts.append(len(bus.requests) - before)
-    return lessons, counts
-
-
-def plan_of(registers: tuple[Register, ...], **changes: object) -> MeterPlan:
-    """The plan of unit 1 on a slow line."""
-    return MeterPlan(id="m", unit=1, profile=profile(registers, **changes), line=LINE)
 
 
 async def test_refused_hole_is_found_by_halves_and_forbidden_once() -> None:
@@ -204,143 +143,6 @@ async def test_meter_that_is_deaf_to_every_block_is_read_within_minutes() -> Non
 
     assert [lesson.max_registers for lesson in lessons] == [4]
     assert counts[-1] == 4
-
-
-async def test_meter_that_dies_in_a_search_teaches_nothing() -> None:
-    """A silence of the whole meter says nothing about a block."""
-    bus = Picky({(1, 3, address): 1 for address in (0, 2, 4, 6)}, holes={(3, 3)})
-    lessons: list[Learned] = []
-    poller = poller_of((bus, [plan_of(spread(0, 2, 4, 6))]), on_lesson=lambda _, learned: lessons.append(learned))
-    for tick in range(300):
-        bus.silent = {1} if 2 <= tick < 200 else set()
-        await poller.poll(START_S + tick, None)
-
-    assert [lesson.sentence() for lesson in lessons] == ["refuses 0x0003"]
-
-
-async def test_noise_teaches_nothing_about_a_block_that_was_answered() -> None:
-    """Once a block was answered, silence and a refusal or two are not its shape's fault."""
-    bus = Picky({(1, 3, address): 1 for address in (0, 2, 40)}, holes=set())
-    registers = (*spread(0, 2), register(ENERGY, address=40))
-    lessons: list[Learned] = []
-    poller = poller_of((bus, [plan_of(registers)]), on_lesson=lambda _, learned: lessons.append(learned))
-    for tick in range(60):
-        if tick in (10, 11, 30, 31):
-            bus.errors.append(BusError(BusReason.EXCEPTION, "busy, but says 2", 2))
-        if tick % 7 == 5:
-            bus.errors.append(BusError(BusReason.TIMEOUT, "no answer"))
-        await poller.poll(START_S + tick, None)
-
-    assert lessons == []
-
-
-async def test_lesson_of_one_tier_serves_the_others() -> None:
-    """A gap that the fast tier must not cross is not tried by the slow one."""
-    slow = (register(ENERGY, address=1), register("active_energy_export_wh", address=5, tier=Tier.SLOW))
-    fast = (register(POWER, address=0), register(FREQUENCY, address=6, scale=0.01))
-    bus = Picky({(1, 3, address): 5000 for address in (0, 1, 5, 6)}, holes={(3, 3)})
-    lessons, _ = await lessons_of(bus, plan_of((*fast, *slow)), 130)
-    crossing = [asked for asked in bus.requests if (asked.address, asked.count) == (1, 5)]
-
-    assert [lesson.forbidden for lesson in lessons] == [((2, 4),)]
-    assert len(crossing) == 2  # the slow tier on the first tick, and the search
-
-
-async def test_lessons_end_after_a_week_and_with_another_meter() -> None:
-    """What is known from before the start holds until its week is over, or until another serial number is read."""
-    known = Learned(since_s=START_S - WEEK + 4000, refused=(FREQUENCY,), identity={SERIAL: 42.0})
-    registers = (*spread(0, 1), register(SERIAL, address=9))
-    words = {(1, 3, address): 42 for address in (0, 1, 9)}
-    old = replace(plan_of(registers), learned=known)
-
-    same, _ = await lessons_of(Picky(words, {(3, 1)}), old, 60)
-    expired, _ = await lessons_of(Picky(words, {(3, 1)}), old, 5000)
-    other, _ = await lessons_of(Picky(words | {(1, 3, 9): 43}, {(3, 1)}), old, 60)
-
-    assert same == []
-    assert [lesson.refused for lesson in expired] == [(), (FREQUENCY,)]
-    assert [lesson.refused for lesson in other] == [(), (FREQUENCY,)]
-
-
-class Starting(Picky):
-    """A meter that for ``starting_s`` seconds refuses the registers ``late``, or all."""
-
-    def __init__(self, words: Words, starting_s: float, late: set[int] | None = None) -> None:
-        super().__init__(words, holes=set())
-        self.starting_s, self.late = starting_s, late
-        self.now_s = 0.0
-
-    async def read(self, request: ReadRequest) -> tuple[int, ...]:
-        """Give the words once it has started. Raises BusError."""
-        span = set(range(request.address, request.address + request.count))
-        if self.now_s < self.starting_s and (self.late is None or self.late & span):
-            self.requests.append(request)
-            raise BusError(BusReason.EXCEPTION, "the device refused: exception 2", 2)
-        return await super().read(request)
-
-
-@pytest.mark.parametrize("starting_s", [1, 3, 5, 30, 300])
-async def test_meter_that_refuses_everything_while_it_starts_is_read_in_full_at_once_afterwards(
-    starting_s: int,
-) -> None:
-    """What it refused teaches nothing that lasts: within seconds after the first power everything is there."""
-    registers = (*spread(0, 1, 2, 3), register(ENERGY, address=40), register(SERIAL, address=60))
-    bus = Starting({(1, 3, address): 5000 for address in (0, 1, 2, 3, 40, 60)}, starting_s)
-    lessons: list[Learned] = [NOTHING]
-    poller = poller_of((bus, [plan_of(registers)]), on_lesson=lambda _, learned: lessons.append(learned))
-    values: dict[str, float] = {}
-    for bus.now_s in range(starting_s + 15):
-        (sample,) = await poller.poll(START_S + bus.now_s, None)
-        values |= sample.values if bus.now_s >= starting_s else {}
-
-    assert set(sample.values) == set(NAMES[:4])
-    assert not any(map(math.isnan, (*values.values(), *sample.values.values())))
-    assert set(values) == {*NAMES[:4], ENERGY, SERIAL}
-    assert lessons[-1] == NOTHING
-
-
-async def test_meter_that_refuses_by_chance_teaches_less_and_less() -> None:
-    """Each lesson that turns out to be wrong doubles the patience: there is no end of writing and telling else."""
-    random = Random(1)
-
-    class Moody(Picky):
-        async def read(self, request: ReadRequest) -> tuple[int, ...]:
-            if random.random() < 0.5:
-                raise BusError(BusReason.EXCEPTION, "the device refused: exception 2", 2)
-            return await super().read(request)
-
-    registers = (*spread(0, 1, 2, 3), register(ENERGY, address=40))
-    bus = Moody({(1, 3, address): 5000 for address in (0, 1, 2, 3, 40)}, holes=set())
-
-    lessons, _ = await lessons_of(bus, plan_of(registers), 2000)
-
-    assert 2 <= len(lessons) <= 16
-    assert lessons[-1] == NOTHING
-
-
-async def test_power_that_is_refused_is_asked_for_on_every_tick_beside_the_others() -> None:
-    """A unit without it is said to be one, and keeps what else it has."""
-    bus = Picky({(1, 3, address): 5000 for address in range(3)}, holes={(3, 0)})
-    poller = poller_of((bus, [plan_of(spread(0, 1, 2))]))
-
-    samples = [(await poller.poll(START_S + tick, None))[0] for tick in range(20)]
-
-    assert samples[-1].status == "exception"
-    assert samples[-1].values[FREQUENCY] == 50.0
-    assert [request.address for request in bus.requests][-2:] == [0, 1]
-
-
-async def test_register_that_was_refused_for_a_while_is_back_within_the_hour() -> None:
-    """One register that was refused is asked again with each identity; its answer ends all lessons."""
-    registers = (*spread(0, 1, 2, 3), register(SERIAL, address=60))
-    bus = Starting({(1, 3, address): 5000 for address in (0, 1, 2, 3, 60)}, 100, late={1, 2})
-    lessons: list[Learned] = []
-    poller = poller_of((bus, [plan_of(registers)]), on_lesson=lambda _, learned: lessons.append(learned))
-    for bus.now_s in range(3700):
-        (sample,) = await poller.poll(START_S + bus.now_s, None)
-
-    assert [lesson.refused for lesson in lessons] == [(FREQUENCY, "voltage_l1_v"), ()]
-    assert sample.values[FREQUENCY] == 50.0
 
 
 @given(st.integers(1, 40), st.data())
