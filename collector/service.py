@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.errors import FlatwattError
+from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
 from collector.ingest.subscriber import BrokerAccess, Subscriber
@@ -42,6 +43,7 @@ class Settings:
     ca_file: Path | None
     cert_file: Path | None
     tls_key_file: Path | None
+    enrolled: Path | None
     now_s: Callable[[], float]
 
 
@@ -76,8 +78,10 @@ async def _collect(settings: Settings, listener: socket.socket) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    intake = Intake(ledger, signer, now_s=settings.now_s, committed=hub.committed, ended=ended)
-    subscriber = Subscriber(_access(settings, signer.key_id), intake.received, intake.connected)
+    intake = Intake(
+        ledger, signer, enrolled=Enrolled(settings.enrolled), now_s=settings.now_s, committed=hub.committed, ended=ended
+    )
+    subscriber = Subscriber(_access(settings, signer.key_id), intake.received, intake.connected, intake.lost)
     _log.info("page: http://%s/  database: %s  key: %s", _shown(listener), settings.database, signer.key_id)
     try:
         intake.start(subscriber.publish)

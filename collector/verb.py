@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 from agent.errors import FlatwattError, InputError
+from agent.loopback import is_loopback
+from agent.private_file import read_private
 
 HELP = "collect from the gateways, and show the fleet"
 
@@ -25,6 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", metavar="FILE", type=Path, help="what mqtts:// trusts (default: the system's)")
     parser.add_argument("--cert-file", metavar="FILE", type=Path, help="client certificate for mqtts://")
     parser.add_argument("--tls-key-file", metavar="FILE", type=Path, help="its private key")
+    parser.add_argument("--plaintext", action="store_true", help="mqtt:// to another machine: a tunnel encrypts it")
+    parser.add_argument(
+        "--enrolled", metavar="DIR", type=Path, help="keys of the gateways that may report: enrolled/ of `flatwatt ca`"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise FlatwattError(
             f"the collector needs {error.name}, which is not installed: pip install 'flatwatt[collector]'"
         ) from None
-    parse_url(args.mqtt)
-    _refuse_idle(args)
+    _refuse_idle(args, *parse_url(args.mqtt))
     host, port = _address(args.http)
     database = _file(args.db)
     return serve(
@@ -53,15 +58,24 @@ def run(args: argparse.Namespace) -> int:
             ca_file=args.ca_file,
             cert_file=args.cert_file,
             tls_key_file=args.tls_key_file,
+            enrolled=_folder(args.enrolled),
             now_s=time.time,
         )
     )
 
 
-def _refuse_idle(args: argparse.Namespace) -> None:
-    """Refuse an option that would do nothing: who names a certificate believes to be encrypted."""
+def _refuse_idle(args: argparse.Namespace, broker: str, _port: int, is_encrypted: bool) -> None:
+    """Refuse what would leave the machine in plain text, and an option that would do nothing."""
     if any((args.ca_file, args.cert_file, args.tls_key_file)) and not args.mqtt.startswith("mqtts://"):
         raise InputError(f"--ca-file, --cert-file, --tls-key-file: {args.mqtt} is not encrypted; expected mqtts://HOST")
+    is_plain = not is_encrypted and not is_loopback(broker)
+    if is_plain and not args.plaintext:
+        raise InputError(
+            f"--mqtt: {args.mqtt} is not encrypted, and leaves this machine; name mqtts://HOST, or add --plaintext "
+            "where a tunnel encrypts it"
+        )
+    if args.plaintext and not is_plain:
+        raise InputError(f"--plaintext: has no effect with {args.mqtt}")
     if args.tls_key_file and not args.cert_file:
         raise InputError("--tls-key-file: belongs to a certificate; name that with --cert-file")
     if args.password_file and args.username is None:
@@ -88,12 +102,16 @@ def _file(path: Path) -> Path:
     return path
 
 
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise InputError(f"--enrolled: {path}: is no folder; `flatwatt ca init` makes one")
+    return path
+
+
 def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_text().partition("\n")[0].rstrip("\r")
-    except OSError as error:
-        raise InputError(f"--password-file: {file}: {error.strerror}") from None
+        return read_private(file, "--password-file").decode().partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError:
         raise InputError(f"--password-file: {file}: is no UTF-8 text") from None

@@ -10,6 +10,7 @@ same signatures.
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -98,12 +99,21 @@ def sign(key: ec.EllipticCurvePrivateKey, text: bytes) -> str:
     return base64.b64encode(key.sign(text, ec.ECDSA(hashes.SHA256()))).decode()
 
 
+@lru_cache(maxsize=256)
+def load_public(public_key: str) -> ec.EllipticCurvePublicKey:
+    """Read a public key as it stands in messages; :class:`EvidenceError` where it is no P-256 key."""
+    try:
+        key = serialization.load_der_public_key(base64.b64decode(public_key, validate=True))
+    except (UnsupportedAlgorithm, ValueError):
+        raise EvidenceError("the public key cannot be read") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise EvidenceError("the public key is not ECDSA P-256")
+    return key
+
+
 def verify(public_key: str, text: bytes, signature: str) -> None:
     """Raise :class:`EvidenceError` unless ``signature`` over ``text`` was made by ``public_key``'s owner."""
     try:
-        key = serialization.load_der_public_key(base64.b64decode(public_key, validate=True))
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise EvidenceError("the public key is not ECDSA P-256")
-        key.verify(base64.b64decode(signature, validate=True), text, ec.ECDSA(hashes.SHA256()))
+        load_public(public_key).verify(base64.b64decode(signature, validate=True), text, ec.ECDSA(hashes.SHA256()))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         raise EvidenceError("the signature does not fit: altered, or signed by another key") from None

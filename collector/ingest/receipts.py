@@ -1,6 +1,5 @@
 """The collector's key, and the receipts that it signs: only they let a gateway's spool forget."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -9,7 +8,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain, wire
+from agent.deliver.durable import write_file
+from agent.deliver.keys import private_pem
 from agent.errors import FlatwattError
+from agent.private_file import read_private
 from collector.store.ledger import Stream
 
 
@@ -53,20 +55,13 @@ class Signer:
 
 def _make(path: Path) -> ec.EllipticCurvePrivateKey:
     key = chain.new_key()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    new = path.with_name(f"{path.name}.new")  # a crash must not leave half a key behind
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(descriptor)
-    new.rename(path)
+    write_file(path, private_pem(key))
     return key
 
 
 def _read(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        key = serialization.load_pem_private_key(read_private(path, "the key that signs receipts"), password=None)
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):

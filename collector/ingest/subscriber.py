@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.deliver import wire
 from agent.errors import InputError
+from agent.private_file import refuse_shared
 
 KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
 SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
@@ -77,18 +78,23 @@ def parse_url(url: str) -> tuple[str, int, bool]:
 class Subscriber:
     """A connection to the broker that comes back by itself.
 
-    ``received`` is called for each message and ``connected`` once per connection, as soon as it is
-    subscribed; both from this object's own thread.
+    ``received`` is called for each message, ``connected`` once per connection, as soon as it is
+    subscribed, and ``lost`` when it ends; all from this object's own threads.
     """
 
     def __init__(
-        self, access: BrokerAccess, received: Callable[[Delivery], None], connected: Callable[[], None]
+        self,
+        access: BrokerAccess,
+        received: Callable[[Delivery], None],
+        connected: Callable[[], None],
+        lost: Callable[[], None],
     ) -> None:
         self._access = access
         self._host, self._port, tls = parse_url(access.url)
         self._tls = _tls_context(access) if tls else None
         self._received = received
         self._connected = connected
+        self._lost = lost
         self._version = MQTTProtocolVersion.MQTTv5
         self._client: mqtt.Client | None = None
         self._answered = threading.Event()  # this connection got its CONNACK, whatever it says
@@ -144,6 +150,7 @@ class Subscriber:
             self._over.wait()
         client.disconnect()
         client.loop_stop()
+        self._lost()
         if not self._accepted and not self._refused and not self._stopping.is_set():
             self._speak_another_version()
 
@@ -238,6 +245,8 @@ def _session() -> Properties:
 
 
 def _tls_context(access: BrokerAccess) -> ssl.SSLContext:
+    if access.key_file:
+        refuse_shared(access.key_file, "--tls-key-file")
     try:
         context = ssl.create_default_context(cafile=str(access.ca_file) if access.ca_file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

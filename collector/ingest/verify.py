@@ -1,98 +1,43 @@
-"""Is a message what its topic says, does it join its chain, and did the gateway sign it.
+"""Does what arrived join its chain, and did the gateway sign it.
 
-What is wrong is never thrown away in silence: unreadable payloads raise
-:class:`EvidenceError` and are kept as rejected, contradictions become findings.
+What contradicts is never thrown away in silence: it becomes a finding.
 """
 
 import hashlib
 import logging
-import re
 
 from agent.deliver import chain, wire
 from agent.errors import EvidenceError
-from collector.store.ledger import Finding, Ledger, Stream
-
-PAYLOAD_BYTES = 262_144  # as deploy/mosquitto.conf: a summary has 400, a status of 100 meters 20,000
-NUMBER_MOST = 2**53  # the integers that JSON readers agree on; and sums of floats must stay finite
-TIME_MOST_S = 253_402_300_799  # the end of the year 9999: a page cannot show a later one
+from collector.ingest.reading import stored_record
+from collector.store.findings import Finding
+from collector.store.ledger import Ledger, Stream
 
 _log = logging.getLogger(__name__)
 
-_GATEWAY = re.compile(r"[a-z0-9-]{1,32}")
-_STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_METER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+def report(ledger: Ledger, finding: Finding) -> None:
+    """Note a finding, and say it in the log when it is new."""
+    if ledger.findings.add(finding):
+        _log.warning("gateway %s: %s: %s", finding.gateway, finding.kind, finding.text)
 
 
-def read(topic: str, payload: bytes) -> tuple[str, wire.Record | wire.Status]:
-    """Give the gateway, from the topic, and the message; :class:`EvidenceError` says what disagrees.
+def extend(ledger: Ledger, stream: Stream, *, healed: bool) -> None:
+    """Carry the chain over all records that are contiguous and over declared gaps; it waits at the first hole.
 
-    >>> read("flatwatt/v1/campus-01/up/summary/m1", b"hello")
-    Traceback (most recent call last):
-    ...
-    agent.errors.EvidenceError: not a flatwatt message: JSON is malformed: invalid character (byte 0)
+    A suspect stream waits until bytes of its range were replaced (``healed``), or are declared lost.
     """
-    gateway = topic.removeprefix(f"{wire.ROOT}/").split("/", 1)[0]
-    if not _GATEWAY.fullmatch(gateway):
-        raise EvidenceError(f"the topic names no gateway: {gateway!r} is not [a-z0-9-]{{1,32}}")
-    if len(payload) > PAYLOAD_BYTES:
-        raise EvidenceError(f"{len(payload)} bytes; a message has at most {PAYLOAD_BYTES}")
-    message = wire.decode(payload)
-    if isinstance(message, wire.ReceiptMessage | wire.Command):
-        raise EvidenceError(f"a {message.kind}; those come from the centre")
-    _check_place(topic, gateway, message)
-    _check_numbers(message)
-    return gateway, message
+    while True:
+        if healed or not stream.suspect:
+            _join(ledger, stream)
+        gap = ledger.gaps.over(stream.gateway, stream.stream, stream.through, stream.suspect)
+        if gap is None:
+            return
+        stream.through, stream.head = gap.through_seq, gap.head
+        if stream.through >= stream.suspect:
+            stream.suspect = 0
 
 
-def is_withdrawal(topic: str, payload: bytes) -> bool:
-    """Say whether somebody cleared a retained state at the broker: an empty payload, and no record of a gateway.
-
-    >>> is_withdrawal("flatwatt/v1/campus-01/up/status", b"")
-    True
-    """
-    kinds = topic.removeprefix(f"{wire.ROOT}/").split("/")[2:3]
-    return payload == b"" and not wire.RETAINED_KINDS.isdisjoint(kinds)
-
-
-def stored_record(payload: bytes) -> wire.Record:
-    """Read a record that the store holds; :func:`read` let it in."""
-    message = wire.decode(payload)
-    if isinstance(message, wire.Status | wire.ReceiptMessage | wire.Command):
-        raise EvidenceError(f"the table `record` holds a {message.kind}: it was written by another program")
-    return message
-
-
-def _check_place(topic: str, gateway: str, message: wire.Record | wire.Status) -> None:
-    """Only what is inside the payload is chained, so the topic must say the same."""
-    meter = message.meter if isinstance(message, wire.Summary | wire.Alarm | wire.Event) else None
-    if topic != wire.topic(gateway, message.kind, meter):
-        raise EvidenceError(f"the payload belongs to {wire.topic(gateway, message.kind, meter)!r}")
-    if meter is not None and not _METER.fullmatch(meter):
-        raise EvidenceError(f"{meter!r} is no meter id")
-    if isinstance(message, wire.Status | wire.Checkpoint | wire.Gap) and message.gateway != gateway:
-        raise EvidenceError(f"the payload is of gateway {message.gateway!r}")
-    if not _STREAM.fullmatch(message.stream):
-        raise EvidenceError(f"{message.stream!r} is no stream id")
-
-
-def _check_numbers(message: wire.Record | wire.Status) -> None:
-    """Keep numbers out that no column and no other reader of JSON can hold."""
-    for name in message.__struct_fields__:
-        value = getattr(message, name)
-        numbers = [one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, int | float)]
-        low, high = (0, TIME_MOST_S) if name.endswith("_s") else (-NUMBER_MOST, NUMBER_MOST)
-        if not all(low <= one <= high for one in numbers):
-            raise EvidenceError(f"{name} is {value}: out of range")
-    if not isinstance(message, wire.Status) and message.seq < 1:
-        raise EvidenceError(f"seq is {message.seq}; the first record has 1")
-    if isinstance(message, wire.Checkpoint) and not 0 <= message.through < message.seq:
-        raise EvidenceError(f"checkpoint {message.seq} cannot sign record {message.through}")
-    if isinstance(message, wire.Summary) and not (0 < message.window_s <= 86_400 and 0 <= message.coverage <= 1):
-        raise EvidenceError("window_s must be 1 to 86400 and coverage 0 to 1")
-
-
-def extend(ledger: Ledger, stream: Stream) -> None:
-    """Carry the chain over all records that are contiguous; it waits at the first hole."""
+def _join(ledger: Ledger, stream: Stream) -> None:
     heads: list[tuple[int, bytes]] = []
     for seq, payload in ledger.after(stream):
         if seq != stream.through + 1:
@@ -102,50 +47,74 @@ def extend(ledger: Ledger, stream: Stream) -> None:
     ledger.set_heads(stream, heads)
 
 
-def check(ledger: Ledger, stream: Stream, public_key: str, now_s: int) -> None:
-    """Hold each new checkpoint against the pinned key and against our own chain head.
+def declare_gaps(ledger: Ledger, stream: Stream, now_s: int) -> None:
+    """Believe each gap record that the gateway's key signed; its own signature makes it good before its turn."""
+    for payload in ledger.gaps.undeclared(stream.gateway, stream.stream):
+        gap = stored_record(payload)
+        assert isinstance(gap, wire.Gap)
+        text = chain.gap_text(gap.gateway, gap.stream, gap.from_seq, gap.through_seq, gap.head, gap.time_s)
+        if _signer(ledger, stream, text, gap.sig) is None:
+            why = f"gap {gap.seq} is not signed by the gateway's key, and nothing is taken for lost"
+            report(ledger, _finding("signature", stream, gap.seq, gap.seq, why, payload, now_s))
+            continue
+        ledger.declare(gap)
+        lost = f"records {gap.from_seq} to {gap.through_seq} were dropped before they arrived ({gap.cause[:40]})"
+        kept = f"; totals of {len(gap.totals)} meters are left" if gap.totals else ""
+        report(ledger, _finding("gap", stream, gap.from_seq, gap.through_seq, lost + kept, payload, now_s))
+
+
+def check(ledger: Ledger, stream: Stream, now_s: int) -> None:
+    """Hold each new checkpoint against the gateway's key and against our own chain head.
 
     Where a properly signed head differs, some record since the last good checkpoint was altered
     on its way. The stream goes back to that checkpoint, so its receipt asks for the range again.
+    What is declared lost cannot be asked for: there the contradiction stands.
     """
     for seq, payload in ledger.checkpoints(stream):
         checkpoint = stored_record(payload)
         assert isinstance(checkpoint, wire.Checkpoint)
         stream.checked = seq
-        wrong = _signature_finding(checkpoint, payload, public_key, now_s)
-        if wrong is None and (wrong := _head_finding(ledger, stream, checkpoint, payload, now_s)):
-            _go_back(ledger, stream, checkpoint.through)
-        if wrong is None:
-            _confirm(ledger, stream, seq, now_s)
+        text = chain.checkpoint_text(
+            checkpoint.gateway, checkpoint.stream, checkpoint.through, checkpoint.head, checkpoint.time_s
+        )
+        signer = _signer(ledger, stream, text, checkpoint.sig)
+        if signer is None:
+            why = f"checkpoint {seq} is not signed by the gateway's key"
+            report(ledger, _finding("signature", stream, seq, seq, why, payload, now_s))
             continue
-        if ledger.add_finding(wrong):
-            _log.warning("gateway %s: %s", wrong.gateway, wrong.text)
-        if wrong.kind == "chain":
-            return
+        ours, lost = ledger.head_at(stream, checkpoint.through), ledger.gaps.covers(stream.gateway, stream.stream, seq)
+        if ours is not None and ours.hex() == checkpoint.head:
+            _confirm(ledger, stream, checkpoint, signer, now_s)
+        elif not (lost and ours is None):
+            report(ledger, _altered(stream, checkpoint, payload, now_s))
+            if not lost:
+                _go_back(ledger, stream, checkpoint.through)
+                return
 
 
-def _signature_finding(checkpoint: wire.Checkpoint, payload: bytes, public_key: str, now_s: int) -> Finding | None:
-    text = chain.checkpoint_text(
-        checkpoint.gateway, checkpoint.stream, checkpoint.through, checkpoint.head, checkpoint.time_s
-    )
-    try:
-        chain.verify(public_key, text, checkpoint.sig)
-    except EvidenceError as error:
-        why = f"checkpoint {checkpoint.seq} is not signed by the gateway's pinned key: {error}"
-        return _finding("signature", checkpoint, checkpoint.seq, checkpoint.seq, why, payload, now_s)
+def _signer(ledger: Ledger, stream: Stream, text: bytes, signature: str) -> str | None:
+    """Give the key of the gateway that made a signature.
+
+    The pinned one, or the one that signed this stream so far; of a stream that has no confirmed
+    checkpoint yet, any that the gateway ever had: its records may arrive after the next key.
+    """
+    pinned = ledger.gateways.public_key(stream.gateway)
+    before = [stream.public_key] if stream.public_key else ledger.gateways.keys(stream.gateway)
+    for key in dict.fromkeys([pinned, *before]):
+        try:
+            if key is not None:
+                chain.verify(key, text, signature)
+                return key
+        except EvidenceError:
+            continue
     return None
 
 
-def _head_finding(
-    ledger: Ledger, stream: Stream, checkpoint: wire.Checkpoint, payload: bytes, now_s: int
-) -> Finding | None:
-    ours = ledger.head_at(stream, checkpoint.through)
-    if ours is not None and ours.hex() == checkpoint.head:
-        return None
+def _altered(stream: Stream, checkpoint: wire.Checkpoint, payload: bytes, now_s: int) -> Finding:
     first = min(stream.verified + 1, checkpoint.through)
     what = f"one of the records {first} to" if first < checkpoint.through else "record"
     why = f"{what} {checkpoint.through} is not as the gateway signed it: altered on its way"
-    return _finding("chain", checkpoint, first, checkpoint.through, why, payload, now_s)
+    return _finding("chain", stream, first, checkpoint.through, why, payload, now_s)
 
 
 def _go_back(ledger: Ledger, stream: Stream, suspect: int) -> None:
@@ -155,12 +124,36 @@ def _go_back(ledger: Ledger, stream: Stream, suspect: int) -> None:
     stream.suspect = max(stream.suspect, suspect)
 
 
-def _confirm(ledger: Ledger, stream: Stream, seq: int, now_s: int) -> None:
-    stream.verified = seq
-    ledger.resolve(stream, "signature", seq, seq, now_s)
+def _confirm(ledger: Ledger, stream: Stream, checkpoint: wire.Checkpoint, signer: str, now_s: int) -> None:
+    seq, place = checkpoint.seq, (stream.gateway, stream.stream)
+    _follow_keys(ledger, stream, checkpoint.through, signer, now_s)
+    stream.verified, stream.public_key = seq, signer
+    ledger.findings.resolve_range(*place, "signature", seq, seq, now_s)
     if stream.suspect and seq > stream.suspect:
-        ledger.resolve(stream, "chain", 1, seq, now_s)
+        ledger.findings.resolve_range(*place, "chain", 1, seq, now_s)
         stream.suspect = 0
+
+
+def _follow_keys(ledger: Ledger, stream: Stream, through: int, signer: str, now_s: int) -> None:
+    """Pin the next key that the gateway named under the pinned one."""
+    for payload in ledger.rotations(stream, stream.verified, through):
+        event = stored_record(payload)
+        assert isinstance(event, wire.Event)
+        key = event.data.get("public_key")
+        if signer != ledger.gateways.public_key(stream.gateway) or not isinstance(key, str) or not _usable(key):
+            continue
+        ledger.gateways.pin(stream.gateway, key, "rotated", now_s)
+        ledger.findings.resolve(stream.gateway, "key", now_s)
+        _log.info("gateway %s: signs with key %s from now on, as its old key says", stream.gateway, chain.key_id(key))
+
+
+def _usable(public_key: str) -> bool:
+    """Say whether this is a P-256 key."""
+    try:
+        chain.load_public(public_key)
+    except EvidenceError:
+        return False
+    return True
 
 
 def fork(gateway: str, record: wire.Record, kept: bytes, other: bytes, now_s: int) -> Finding:
@@ -173,25 +166,19 @@ def fork(gateway: str, record: wire.Record, kept: bytes, other: bytes, now_s: in
     )  # fmt: skip
 
 
-def changed_key(status: wire.Status, pinned: str, payload: bytes, now_s: int) -> Finding:
-    """Describe a status that carries another key than the one pinned at first use."""
-    why = f"a status came with key {_key_id(status.public_key)}; pinned is {_key_id(pinned)}: refused"
+def check_clock(ledger: Ledger, stream: Stream, now_s: int) -> None:
+    """Take over a gateway's own doubt in its clock, and its end, in whatever order they arrive."""
+    for payload in ledger.newest_events(stream, "clock_doubt", 2):
+        event = stored_record(payload)
+        assert isinstance(event, wire.Event)
+        if event.data.get("state") == "cleared":
+            ledger.findings.resolve_range(stream.gateway, stream.stream, "clock", 1, event.seq, now_s)
+            return
+        report(ledger, _finding("clock", stream, event.seq, event.seq, event.text[:500], payload, now_s))
+
+
+def _finding(kind: str, stream: Stream, seq: int, to_seq: int, text: str, evidence: bytes, now_s: int) -> Finding:
     return Finding(
-        gateway=status.gateway, stream="", seq=0, to_seq=0, kind="key", text=why, evidence=payload, time_s=now_s
-    )
-
-
-def _key_id(public_key: str) -> str:
-    try:
-        return chain.key_id(public_key)
-    except ValueError:
-        return "(unreadable)"
-
-
-def _finding(
-    kind: str, checkpoint: wire.Checkpoint, seq: int, to_seq: int, text: str, evidence: bytes, now_s: int
-) -> Finding:
-    return Finding(
-        gateway=checkpoint.gateway, stream=checkpoint.stream, seq=seq, to_seq=to_seq, kind=kind, text=text,
+        gateway=stream.gateway, stream=stream.stream, seq=seq, to_seq=to_seq, kind=kind, text=text,
         evidence=evidence, time_s=now_s,
     )  # fmt: skip

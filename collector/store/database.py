@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.errors import EvidenceError, FlatwattError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _BUSY_MS = 5000  # another program may look at the file; a lock is never held for longer
 
 

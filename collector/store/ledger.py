@@ -1,4 +1,7 @@
-"""What the ingest writes: records, streams, gateways, findings. All calls belong inside ``transaction()``."""
+"""What the ingest writes: records and streams. All calls belong inside ``transaction()``.
+
+Gateways, gaps and findings are tables with a keeper of their own, on the same connection.
+"""
 
 import os
 import sqlite3
@@ -11,12 +14,13 @@ from agent.deliver import chain, wire
 from agent.errors import EvidenceError
 from collector.store import projections
 from collector.store.database import open_writer, translated
+from collector.store.days import Day, refresh_days
+from collector.store.findings import Findings
+from collector.store.gaps import Gaps
+from collector.store.gateways import Gateways
 
 MISSING_RANGES = 100  # ranges that one receipt names: about 2 kB; what is named first is sent first, then the next
 MISSING_SCAN = 10_000  # records above `through` that are searched for holes: a stream that lost its start stays cheap
-REJECTED_ROWS = 1000  # kept of what was refused: enough to see a pattern, bounded against a flood
-REJECTED_BYTES = 1024  # kept of each refused payload
-FINDINGS_PER_KIND = 1000  # kept per gateway and kind, the oldest: they name the first contradiction
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,20 +36,8 @@ class Stream:
     checked: int
     suspect: int
     received_s: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A contradiction that an auditor must see. ``evidence`` are the bytes that contradict."""
-
-    gateway: str
-    stream: str
-    seq: int
-    to_seq: int
-    kind: str
-    text: str
-    evidence: bytes
-    time_s: int
+    since_s: int
+    public_key: str  # that signed the last checkpoint which fits; "" before the first
 
 
 class Ledger:
@@ -55,7 +47,10 @@ class Ledger:
         self._path = path
         self._db = open_writer(path)
         self._file = path.stat()
-        self._days: set[projections.Day] = set()  # of this transaction, to be summed anew
+        self._days: set[Day] = set()  # of this transaction, to be summed anew
+        self.gateways = Gateways(self._db)
+        self.gaps = Gaps(self._db)
+        self.findings = Findings(self._db)
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
@@ -68,7 +63,7 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                projections.refresh_days(self._db, self._days)
+                refresh_days(self._db, self._days)
                 self._check_place()
                 self._db.execute("COMMIT")
             except BaseException:
@@ -105,20 +100,21 @@ class Ledger:
             "INSERT INTO record (gateway, stream, seq, kind, payload, received_s) VALUES (?, ?, ?, ?, ?, ?)",
             (gateway, record.stream, record.seq, record.kind, payload, now_s),
         )
-        self._touch(projections.project(self._db, gateway, record))
+        self._days |= projections.project(self._db, gateway, record)
 
     def replace(self, gateway: str, old: wire.Record, record: wire.Record, payload: bytes) -> None:
         """Store a record in place of another of the same number."""
-        self._touch(projections.withdraw(self._db, gateway, old))
+        self._days |= self.gaps.withdraw(old) if isinstance(old, wire.Gap) else set()
+        self._days |= projections.withdraw(self._db, gateway, old)
         self._db.execute(
             "UPDATE record SET kind = ?, payload = ? WHERE gateway = ? AND stream = ? AND seq = ?",
             (record.kind, payload, gateway, record.stream, record.seq),
         )
-        self._touch(projections.project(self._db, gateway, record))
+        self._days |= projections.project(self._db, gateway, record)
 
-    def _touch(self, day: projections.Day | None) -> None:
-        if day is not None:
-            self._days.add(day)
+    def declare(self, gap: wire.Gap) -> None:
+        """Note a gap that its gateway signed."""
+        self._days |= self.gaps.declare(gap)
 
     def after(self, stream: Stream) -> Iterator[tuple[int, bytes]]:
         """Walk the records above ``through`` in order of their number."""
@@ -138,6 +134,8 @@ class Ledger:
         """Give the chain head after record ``seq``; None where the chain does not reach it."""
         if seq == 0:
             return chain.first_head(stream.gateway, stream.stream)
+        if (signed := self.gaps.head_after(stream.gateway, stream.stream, seq)) is not None:
+            return signed
         row = self._db.execute(
             "SELECT head FROM record WHERE gateway = ? AND stream = ? AND seq = ?",
             (stream.gateway, stream.stream, seq),
@@ -162,7 +160,7 @@ class Ledger:
         first = chain.first_head(gateway, stream)
         return Stream(
             gateway=gateway, stream=stream, through=0, head=first, highest=0, verified=0, checked=0, suspect=0,
-            received_s=now_s,
+            received_s=now_s, since_s=now_s, public_key="",
         )  # fmt: skip
 
     def streams(self, gateway: str | None = None) -> list[Stream]:
@@ -179,10 +177,10 @@ class Ledger:
     def save(self, stream: Stream) -> None:
         """Store the state of a stream."""
         self._db.execute(
-            "INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.gateway, stream.stream, stream.through, stream.head, stream.highest, stream.verified,
-                stream.checked, stream.suspect, stream.received_s,
+                stream.checked, stream.suspect, stream.received_s, stream.since_s, stream.public_key,
             ),
         )  # fmt: skip
 
@@ -200,65 +198,55 @@ class Ledger:
         ).fetchall()
         return ranges + holes
 
-    # Gateways
+    def is_known(self, gateway: str, stream: str) -> bool:
+        """Say whether any record of this stream arrived before."""
+        found = self._db.execute("SELECT 1 FROM stream WHERE gateway = ? AND stream = ?", (gateway, stream))
+        return found.fetchone() is not None
 
-    def public_key(self, gateway: str) -> str | None:
-        """Give the pinned key of a gateway, None before its first status."""
-        row = self._db.execute("SELECT public_key FROM gateway WHERE gateway = ?", (gateway,)).fetchone()
-        return None if row is None else str(row[0])
+    def new_streams(self, gateway: str, since_s: int) -> int:
+        """Give how many streams of a gateway began since a time."""
+        found = self._db.execute("SELECT count(*) FROM stream WHERE gateway = ? AND since_s >= ?", (gateway, since_s))
+        return int(found.fetchone()[0])
 
-    def put_status(self, status: wire.Status, payload: bytes, now_s: int) -> None:
-        """Keep the last status; the first one pins the key."""
-        self._db.execute(
-            "INSERT INTO gateway VALUES (?, ?, ?, ?, ?) ON CONFLICT (gateway) DO UPDATE"
-            " SET stream = excluded.stream, status = excluded.status, received_s = excluded.received_s",
-            (status.gateway, status.public_key, status.stream, payload, now_s),
+    def rotations(self, stream: Stream, after: int, through: int) -> list[bytes]:
+        """Give the payloads of the events ``key_rotated`` among the chained records ``after + 1..through``."""
+        rows = self._db.execute(
+            "SELECT payload FROM event JOIN record USING (gateway, stream, seq) WHERE event = 'key_rotated'"
+            " AND gateway = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            (stream.gateway, stream.stream, after, through),
         )
+        return [bytes(payload) for (payload,) in rows]
 
-    # What does not fit
-
-    def add_finding(self, finding: Finding) -> bool:
-        """Note a contradiction once; False where it is known already or the table holds enough of its kind."""
-        (kept,) = self._db.execute(
-            "SELECT count(*) FROM finding WHERE gateway = ? AND kind = ?", (finding.gateway, finding.kind)
-        ).fetchone()
-        if kept >= FINDINGS_PER_KIND:
-            return False
-        cursor = self._db.execute(
-            "INSERT OR IGNORE INTO finding (gateway, stream, seq, to_seq, kind, text, evidence, time_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                finding.gateway, finding.stream, finding.seq, finding.to_seq, finding.kind, finding.text,
-                finding.evidence, finding.time_s,
-            ),
-        )  # fmt: skip
-        return cursor.rowcount == 1
-
-    def resolve(self, stream: Stream, kind: str, first: int, last: int, now_s: int) -> None:
-        """Note that the findings of this kind within ``first..last`` are settled: the true bytes came."""
-        self._db.execute(
-            "UPDATE finding SET resolved_s = ? WHERE gateway = ? AND stream = ? AND kind = ? AND seq >= ?"
-            " AND to_seq <= ? AND resolved_s IS NULL",
-            (now_s, stream.gateway, stream.stream, kind, first, last),
+    def newest_events(self, stream: Stream, event: str, most: int) -> list[bytes]:
+        """Give the payloads of the newest events of this name, the newest first."""
+        rows = self._db.execute(
+            "SELECT payload FROM event JOIN record USING (gateway, stream, seq)"
+            " WHERE gateway = ? AND stream = ? AND event = ? ORDER BY seq DESC LIMIT ?",
+            (stream.gateway, stream.stream, event, most),
         )
+        return [bytes(payload) for (payload,) in rows]
 
-    def add_rejected(self, topic: str, why: str, payload: bytes, now_s: int) -> None:
-        """Keep what was refused, the newest thousand."""
-        self._db.execute(
-            "INSERT INTO rejected (topic, why, bytes, payload, time_s) VALUES (?, ?, ?, ?, ?)",
-            (topic, why, len(payload), payload[:REJECTED_BYTES], now_s),
+    def checkpoints_above(self, gateway: str, stream: str, above: int) -> list[bytes]:
+        """Give the newest checkpoints of a stream above a record, ten at most."""
+        rows = self._db.execute(
+            "SELECT payload FROM record WHERE gateway = ? AND stream = ? AND kind = 'checkpoint' AND seq > ?"
+            " ORDER BY seq DESC LIMIT 10",
+            (gateway, stream, above),
         )
-        self._db.execute("DELETE FROM rejected WHERE id <= (SELECT max(id) FROM rejected) - ?", (REJECTED_ROWS,))
+        return [bytes(payload) for (payload,) in rows]
 
 
-_STREAMS = "SELECT gateway, stream, through, head, highest, verified, checked, suspect, received_s FROM stream"
+_STREAMS = """
+    SELECT gateway, stream, through, head, highest, verified, checked, suspect, received_s, since_s, public_key
+    FROM stream
+"""
 
 _WRITTEN_NOW = "(SELECT g.stream = stream.stream FROM gateway AS g WHERE g.gateway = stream.gateway)"
 
 
-def _stream(row: sqlite3.Row | tuple[str, str, int, bytes, int, int, int, int, int]) -> Stream:
-    gateway, stream, through, head, highest, verified, checked, suspect, received_s = row
+def _stream(row: sqlite3.Row | tuple[str, str, int, bytes, int, int, int, int, int, int, str]) -> Stream:
+    gateway, stream, through, head, highest, verified, checked, suspect, received_s, since_s, public_key = row
     return Stream(
         gateway=gateway, stream=stream, through=through, head=head, highest=highest, verified=verified,
-        checked=checked, suspect=suspect, received_s=received_s,
+        checked=checked, suspect=suspect, received_s=received_s, since_s=since_s, public_key=public_key,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import msgspec
 
 from agent.deliver import wire
 from collector.store.database import open_reader, translated
-from collector.store.projections import DAY_S
+from collector.store.days import DAY_S
 
 Row = sqlite3.Row
 

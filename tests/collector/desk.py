@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agent.deliver import chain, wire
+from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
 from collector.ingest.subscriber import Delivery
@@ -15,10 +16,16 @@ class Desk:
 
     def __init__(self, database: Path) -> None:
         self.database = database
+        self.now_s = START_S + 5.5
         self.signer = Signer(chain.new_key())
         self._ledger = Ledger(database)
         self._intake = Intake(
-            self._ledger, self.signer, now_s=lambda: START_S + 5.5, committed=lambda: None, ended=lambda: None
+            self._ledger,
+            self.signer,
+            enrolled=Enrolled(),
+            now_s=lambda: self.now_s,
+            committed=lambda: None,
+            ended=lambda: None,
         )
 
     def commit(self, *messages: Sent, every_stream: bool = False) -> list[wire.ReceiptMessage]:

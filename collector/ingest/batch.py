@@ -1,0 +1,112 @@
+"""What some messages do to the database, within one transaction."""
+
+import logging
+
+from agent.deliver import wire
+from agent.errors import EvidenceError
+from collector.ingest import reading, verify
+from collector.ingest.enrolled import Enrolled
+from collector.ingest.statuses import Statuses
+from collector.store.ledger import Ledger, Stream
+
+STREAMS_A_DAY = 50  # a gateway's new streams: one begins where a spool was lost, or a disk; more is a fault or a flood
+STRANGERS_A_DAY = 500  # new gateways without a key: a whole fleet may begin on one day
+STRANGER_RECORDS = 100_000  # of a gateway that never told its key: a birth comes before the first record
+WHY_SHOWN = 300  # letters of a reason: it may repeat what somebody made up
+
+_DAY_S = 86_400
+
+_log = logging.getLogger(__name__)
+
+
+class Batch:
+    """Takes messages one by one; :meth:`finish` joins and checks what they touched."""
+
+    def __init__(self, ledger: Ledger, enrolled: Enrolled, now_s: int) -> None:
+        self._ledger = ledger
+        self._now_s = now_s
+        self._statuses = Statuses(ledger, enrolled, now_s)
+        self._heard: set[str] = set()
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self._replaced: set[tuple[str, str]] = set()
+
+    def add(self, topic: str, payload: bytes) -> None:
+        """Store one message, or what is wrong with it."""
+        if reading.is_withdrawal(topic, payload):
+            _log.info("the retained state on %r was cleared at the broker; what is stored stays", topic)
+            return
+        try:
+            gateway, message = reading.read(topic, payload)
+            if isinstance(message, wire.Status):
+                self._status(message, payload)
+            else:
+                self._record(gateway, message, payload)
+        except EvidenceError as error:
+            why = str(error)[:WHY_SHOWN]
+            _log.warning("rejected a message on %r: %s", topic[:WHY_SHOWN], why)
+            self._ledger.findings.reject(topic, why, payload, self._now_s)
+
+    def finish(self) -> list[Stream]:
+        """Join what arrived to the chains, check the checkpoints, and give the streams that were touched."""
+        for name, stream in self._streams.items():
+            if self._ledger.gateways.public_key(stream.gateway) is not None:
+                verify.declare_gaps(self._ledger, stream, self._now_s)
+            verify.extend(self._ledger, stream, healed=name in self._replaced)
+            if self._ledger.gateways.public_key(stream.gateway) is not None:
+                verify.check(self._ledger, stream, self._now_s)
+            verify.check_clock(self._ledger, stream, self._now_s)
+            self._ledger.save(stream)
+        self._ledger.gateways.hear(self._heard, self._now_s)
+        for gateway in self._heard:
+            self._ledger.findings.resolve(gateway, "silence", self._now_s)
+        return list(self._streams.values())
+
+    def _status(self, status: wire.Status, payload: bytes) -> None:
+        if status.state == "online":
+            self._heard.add(status.gateway)
+        if self._statuses.take(status, payload):
+            for stream in self._ledger.streams(status.gateway):
+                self._streams.setdefault((stream.gateway, stream.stream), stream)
+
+    def _record(self, gateway: str, record: wire.Record, payload: bytes) -> None:
+        stream = self._stream(gateway, record.stream)
+        self._heard.add(gateway)
+        stream.received_s = self._now_s
+        stream.highest = max(stream.highest, record.seq)
+        stored = self._ledger.payload(gateway, record.stream, record.seq)
+        if stored is None:
+            self._ledger.put(gateway, record, payload, self._now_s)
+        elif stored != payload:
+            self._fork(stream, record, stored, payload)
+
+    def _fork(self, stream: Stream, record: wire.Record, stored: bytes, payload: bytes) -> None:
+        """Keep the first bytes, unless a signed head says that the range was altered: then try the others."""
+        suspect = stream.through < record.seq <= stream.suspect
+        kept, other = (payload, stored) if suspect else (stored, payload)
+        verify.report(self._ledger, verify.fork(stream.gateway, record, kept, other, self._now_s))
+        if suspect:
+            self._ledger.replace(stream.gateway, reading.stored_record(stored), record, payload)
+            self._replaced.add((stream.gateway, stream.stream))
+
+    def _stream(self, gateway: str, name: str) -> Stream:
+        if (gateway, name) not in self._streams:
+            self._refuse_flood(gateway, name)
+            self._streams[gateway, name] = self._ledger.stream(gateway, name, self._now_s)
+        return self._streams[gateway, name]
+
+    def _refuse_flood(self, gateway: str, name: str) -> None:
+        """Keep one gateway, or somebody who makes up gateways, from filling the disk.
+
+        What is refused gets no receipt, so a true gateway keeps it and sends it again.
+        """
+        ledger, since_s = self._ledger, self._now_s - _DAY_S
+        begun = {stream for owner, stream in self._streams if owner == gateway}
+        known = ledger.is_known(gateway, name)
+        if not known and ledger.new_streams(gateway, since_s) + len(begun) >= STREAMS_A_DAY:
+            raise EvidenceError(f"{gateway} began {STREAMS_A_DAY} streams within a day; no more are taken today")
+        if ledger.gateways.public_key(gateway) is not None:
+            return
+        if not known and not begun and ledger.gateways.strangers(since_s) >= STRANGERS_A_DAY:
+            raise EvidenceError(f"{STRANGERS_A_DAY} gateways without a status began to send within a day: refused")
+        if ledger.gateways.sent(gateway, STRANGER_RECORDS) >= STRANGER_RECORDS:
+            raise EvidenceError(f"{gateway} has sent {STRANGER_RECORDS} records and never a status: refused")
