@@ -47,22 +47,28 @@ def load_gateway_key(path: Path) -> GatewayKey:
     """
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_file(path, private_pem(chain.new_key()))
     except OSError as error:
         raise InputError(f"{path}: cannot make the gateway's key: {error.strerror}") from None
+    private = load_private_key(path)
+    public_key = chain.public_text(private)
+    return GatewayKey(private, public_key, chain.key_id(public_key))
+
+
+def load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read a key that signs (PEM, PKCS 8); :class:`InputError` where it is none, or others may read it."""
     pem = read_private(path, "this private key")
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InputError(
-            f"{path}: not a private key in unencrypted PEM form: restore it from a backup, or move it away and a new "
-            "key is made, which the collector must then be told to trust"
+            f"{path}: not a private key in unencrypted PEM form: restore it from a backup, or move it away and make a "
+            "new one, which the other side must then be told to trust"
         ) from None
     if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
-        raise InputError(f"{path}: the gateway signs with ECDSA P-256, and this is another kind of key")
-    public_key = chain.public_text(private)
-    return GatewayKey(private, public_key, chain.key_id(public_key))
+        raise InputError(f"{path}: keys that sign are ECDSA P-256, and this is another kind of key")
+    return private
 
 
 def load_public_key(path: Path) -> str:
