@@ -1,7 +1,8 @@
-"""Connections that end, vanish, fail or are kept: the bus is usable again, and leaves nothing behind."""
+"""Connections that end, vanish, fail or are kept, and requests that are cancelled or come together: the bus is usable again, and leaves nothing behind."""
 
 import asyncio
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,27 @@ async def test_kernel_looks_after_an_idle_connection() -> None:
 
 def _kernel_table() -> str:
     return Path("/proc/net/tcp").read_text()
+
+
+@pytest.mark.parametrize("kind", LINES)
+async def test_cancelled_read_leaves_the_bus_usable(kind: str) -> None:
+    """Hazard 8: the answer to a read that was cancelled is not given to the next one."""
+    async with line(kind) as (meter, bus):
+        for _ in range(3):
+            meter.script.append(late(0.02))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(bus.read(request(100)), 0.01)
+
+            assert await bus.read(request(200)) == (200, 201, 202, 203)
+
+
+@pytest.mark.parametrize("kind", LINES)
+async def test_one_request_at_a_time(kind: str) -> None:
+    """Reads that are asked for together go on the line one after the other, each with its own answer."""
+    async with line(kind, 1.0) as (meter, bus):
+        meter.always = late(0.005)
+
+        got = await asyncio.gather(*(bus.read(request(10 * index)) for index in range(8)))
+
+        assert got == [tuple(range(10 * index, 10 * index + 4)) for index in range(8)]
+        assert all(later - earlier > 0.004 for earlier, later in pairwise(meter.times_s))

@@ -161,30 +161,6 @@ async def test_exception_carries_its_code() -> None:
         assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("kind", LINES)
-async def test_cancelled_read_leaves_the_bus_usable(kind: str) -> None:
-    """Hazard 8: the answer to a read that was cancelled is not given to the next one."""
-    async with line(kind) as (meter, bus):
-        for _ in range(3):
-            meter.script.append(late(0.02))
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(bus.read(request(100)), 0.01)
-
-            assert await bus.read(request(200)) == (200, 201, 202, 203)
-
-
-@pytest.mark.parametrize("kind", LINES)
-async def test_one_request_at_a_time(kind: str) -> None:
-    """Reads that are asked for together go on the line one after the other, each with its own answer."""
-    async with line(kind, 1.0) as (meter, bus):
-        meter.always = late(0.005)
-
-        got = await asyncio.gather(*(bus.read(request(10 * index)) for index in range(8)))
-
-        assert got == [tuple(range(10 * index, 10 * index + 4)) for index in range(8)]
-        assert all(later - earlier > 0.004 for earlier, later in pairwise(meter.times_s))
-
-
 @pytest.mark.parametrize("kind", RTU_LINES)
 async def test_meter_gets_the_silence_it_wants(kind: str) -> None:
     """Between a reply and the next request the line is silent for as long as the meter wants."""

@@ -15,7 +15,6 @@ from tests.agent.acquire.learn.picky import LINE, NAMES, Picky, lessons_of, plan
 from tests.agent.acquire.poll.metered import FREQUENCY, POWER, SERIAL, START_S, poller_of, profile, register
 
 
-
 @st.composite
 def maps(draw: st.DrawFn) -> tuple[tuple[Register, ...], set[tuple[int, int]]]:
     """Registers of one or two words, of both functions and two tiers, with gaps; and what is refused of these."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.acquire.bus.line import Line
@@ -100,6 +100,7 @@ def profiles(draw: st.DrawFn) -> MeterProfile:
 TIERS = st.sets(st.sampled_from(list(Tier)))
 
 
+@settings(deadline=None)  # the search for something better is slow, and that is no fault of the plan
 @given(profiles(), st.sampled_from(LINES), TIERS)
 def test_no_other_set_of_requests_takes_less_bus_time(profile: MeterProfile, line: Line, tiers: set[Tier]) -> None:
     """Held against every way to put the values of a small map into requests."""
