@@ -124,9 +124,12 @@ def _course_after(before: Course, words: list[str]) -> Course:
     trust = _trust(said.pop("trust", before.trust))
     if said:
         raise ValueError(f"{' '.join(said)}: expected {', '.join(_NUMBERS)}, trust or boot")
+    utc_s = before.utc_s(from_s) + numbers.get("step_s", 0.0)
+    if utc_s < 0:
+        raise ValueError("the clock would go back before 1970, which no system lets it")
     return Course(
         from_s=from_s,
-        offset_s=before.utc_s(from_s) - from_s + numbers.get("step_s", 0.0),
+        offset_s=utc_s - from_s,
         drift_ppm=numbers.get("drift_ppm", before.drift_ppm),
         trust=trust,
         boot=before.boot + boots,

@@ -1,4 +1,4 @@
-"""Watches the clock: is it stepped, does anybody vouch for it, does the collector's time contradict it?
+"""Watches the clock: whether it is stepped, who vouches for it, and whether the collector's time contradicts it.
 
 Boot time only goes forward and nobody sets it. Where UTC less boot time changes, the clock was
 stepped, and a new *stretch* of records begins: within a stretch all times are wrong by the same. As
@@ -138,7 +138,8 @@ class ClockWatch:
         if step_s := self.step_s(reading):
             stretch = Stretch(next_seq, reading.offset_s, not self.state.was_set)
             self.state.stretches = [*self.state.stretches, stretch][-_MOST_STRETCHES:]
-            self._error_s = None
+            self._error_s, self._is_vouched = None, False  # of the other reckoning, as what was signed in it
+            self._signed.clear()
             yield stepped(reading, step_s)
 
     def _look_for_trust(self, reading: ClockReading, next_seq: int) -> Iterator[Event]:
@@ -158,7 +159,8 @@ class ClockWatch:
         word = "distrust" if abs(error_s) > _DISTRUST_S else "doubt" if abs(error_s) > _DOUBT_S else ""
         now.is_doubted = now.is_doubted or word == "distrust"
         if self._is_vouched:
-            yield from self._correct(reading, next_seq, [part.is_doubted for part in self.state.stretches])
+            parts = self.state.stretches  # one that was agreed once and then doubted drifted, and was not off by a step
+            yield from self._correct(reading, next_seq, [part.is_doubted and not part.is_agreed for part in parts])
             self.state.stretches[-1].is_agreed, self._is_vouched = True, False
         if word != self.state.doubt and not (word == "doubt" and self.state.doubt == "distrust"):
             self.state.doubt = word
@@ -170,6 +172,6 @@ class ClockWatch:
         ends = [part.from_seq for part in parts[1:]] + [next_seq]
         for part, end_seq, is_wrong in zip(parts, ends, wrong, strict=True):
             offset_s = reading.offset_s - part.offset_s
-            if is_wrong and not part.is_agreed and abs(offset_s) > _STEP_S and part.from_seq < end_seq:
+            if is_wrong and abs(offset_s) > _STEP_S and part.from_seq < end_seq:
                 yield corrected(reading, part.from_seq, end_seq - 1, offset_s)
         self.state.stretches = parts[-1:]
