@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from agent.errors import InputError
 from agent.loopback import is_loopback
 from agent.private_file import refuse_shared
-from agent.toml_check import Check, Field, Rule, existing_file, flag, number, one_of, text
+from agent.toml_check import Check, Field, Rule, existing_file, flag, number, one_of, text, whole
+
+_LEAST_BYTES = 2**23  # of a spool: its log alone may have half of that
 
 
 def _mqtt_url(value: object) -> str:
@@ -57,6 +59,9 @@ def delivery_fields(folder: Path) -> tuple[Field, ...]:
         Field("collector_key_file", existing_file(folder), default=None),
         Field("resend_after_s", number(1, 86400, expected="seconds, from 1 to 86400"), default=60.0),
         Field("drain_per_s", number(0.1, 10_000, expected="records a second, from 0.1 to 10000"), default=200.0),
+        Field("spool_bytes", whole(_LEAST_BYTES, 2**50), default=2**28),
+        Field("spool_days", whole(1, 36_500), default=400),
+        Field("disk_free_bytes", whole(0, 2**50), default=200 * 2**20),
     )
 
 

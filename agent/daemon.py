@@ -25,7 +25,9 @@ from agent.config import GatewayConfig, MeterConfig
 from agent.deliver import wire
 from agent.deliver.keys import GatewayKey, load_gateway_key
 from agent.deliver.publisher import Publisher, State
+from agent.deliver.sacrifice import Bounds
 from agent.deliver.spool import Spool
+from agent.deliver.upkeep import Upkeep
 from agent.emission_factors import factors
 from agent.errors import InputError
 from agent.pipeline import Pipeline, event, remembered
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 _LAST_WORDS_S = 1.0  # on a signal: what is under way may still be confirmed
 _GOODBYE_S = 2.0  # for the publisher to take leave of the broker
 _DISK_S = 60.0  # a disk that cannot be written to is told of once a minute at most
+_BREATH_S = 0.1  # between slices of a salvage, each of which takes a quarter of that
+_DAY_S = 86_400
 _TRUST_WORDS = {"U": "unknown", "I": "informative", "S": "synchronised", "R": "relative"}
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
@@ -44,6 +48,7 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
     _make_state_dir(config.state_dir)
     key = load_gateway_key(config.state_dir / "key.pem")
     spool = Spool(config.state_dir / "spool.db", config.id)
+    upkeep = Upkeep(spool, key, _bounds(config), clock.now_s)
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
     slots = spool.slots
@@ -79,14 +84,17 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         key=key,
         outlet=publisher,
         period_s=config.poll.period_s,
+        after_window=upkeep.after_window,
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
     stop = asyncio.Event()
     try:
         with _on_signals(stop):
             reporting = asyncio.create_task(_report(poller, config.state_dir / STATUS_FILE, clock))
+            salvaging = asyncio.create_task(_salvage(upkeep))
             pending = await _work(pipeline, publisher, stop, until_s)
             reporting.cancel()
+            salvaging.cancel()
     finally:
         await poller.close()
         pipeline.keep()
@@ -124,6 +132,12 @@ async def _work(pipeline: Pipeline, publisher: Publisher, stop: asyncio.Event, u
 async def _measure(pipeline: Pipeline, publisher: Publisher, until_s: float) -> None:
     await pipeline.run(until_s)
     await publisher.drain(_LAST_RECEIPTS_S)
+
+
+async def _salvage(upkeep: Upkeep) -> None:
+    """Take over what a damaged spool held, a little at a time, whenever one is put aside."""
+    while True:  # noqa: ASYNC110 - there is nothing to wait for: damage is found when a record is read
+        await asyncio.sleep(_BREATH_S if upkeep.salvage() else LOOK_S)
 
 
 async def _report(poller: Poller, path: Path, clock: Clock) -> None:
@@ -177,6 +191,15 @@ class _Birth:
         )
 
 
+def _bounds(config: GatewayConfig) -> Bounds:
+    delivery = config.delivery
+    return Bounds(
+        spool_bytes=delivery.spool_bytes,
+        windows=delivery.spool_days * _DAY_S // config.poll.window_s,
+        disk_free_bytes=delivery.disk_free_bytes,
+    )
+
+
 def _limits_w(config: GatewayConfig) -> dict[str, float]:
     """Give what each feeder can carry, where the configuration says it."""
     return {meter.id: meter.max_power_w for meter in config.meters if meter.max_power_w is not None}
@@ -206,15 +229,8 @@ def _meter_status(meter: MeterConfig) -> wire.MeterStatus:
 
 
 def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Event]:
-    """Say what happened while nobody measured: a first start, a restart with its gap, a damaged spool."""
+    """Say what happened while nobody measured: a first start, or a restart with its gap."""
     events = []
-    if spool.loss is not None:
-        loss = spool.loss
-        kept = f"and is kept as {loss.file.name}; " if loss.file else ""
-        text = f"the spool was damaged ({loss.why}) {kept}a new stream begins"
-        logger.warning("%s", text)
-        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
-        events.append(event("spool_corrupt", now_s, text, {**data}))
     if told_until_s:
         ago_s = now_s - told_until_s
         text = f"measuring again; the last window ended {ago_s} s ago"

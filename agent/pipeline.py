@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
 _SET_BACK_TICKS = 2  # less is the corrections of a time server, or a poll that began early
+_MACHINES_S = 3600  # what a crash costs of the evidence of machines, which is as large as a day's records
 _WAIT_S = 86_400  # a day: a clock set back by more was wrong before, not now
 
 
@@ -38,18 +39,17 @@ class Outlet(Protocol):
 
 
 class Memory(msgspec.Struct):
-    """The pipeline's part of the state that is committed with the records."""
+    """The pipeline's own part of the state that is committed with the records; the spool keeps each in a slot."""
 
     told_until_s: int = 0  # end of the last window that was told; an earlier one is never told again
-    inspector: bytes = b""
-    analyst: bytes = b""
     stored_wh: dict[str, float] = {}  # what the site's batteries hold, by source
 
 
 def remembered(spool: Spool) -> Memory:
     """Give what the spool kept for the pipeline; a fresh memory where there is none, or none of this version."""
+    kept = spool.slots.get("memory", b"")
     try:
-        return msgspec.msgpack.decode(spool.state, type=Memory) if spool.state else Memory()
+        return msgspec.msgpack.decode(kept, type=Memory) if kept else Memory()
     except msgspec.DecodeError as error:
         logger.warning("the state of an earlier version is not understood (%s); the history is judged anew", error)
         return Memory()
@@ -75,6 +75,7 @@ class Pipeline:
         outlet: Outlet,
         period_s: float,
         on_samples: Callable[[Sequence[Sample], float], None] = lambda _samples, _tick_s: None,
+        after_window: Callable[[], None] = lambda: None,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
@@ -90,6 +91,7 @@ class Pipeline:
         self._outlet = outlet
         self._period_s = period_s
         self._on_samples = on_samples
+        self._after_window = after_window
         self._until_s = math.inf
 
     async def run(self, until_s: float = float("inf")) -> None:
@@ -122,6 +124,11 @@ class Pipeline:
                 self._add(batch, reply)
             self._check_in(batch, time_s)
         self._outlet.notify()
+
+    def keep(self) -> None:
+        """Keep what is not kept with each window: measuring ends."""
+        with self._spool.batch() as batch:
+            batch.slots["machines"] = self._analyst.machines
 
     def _next_tick(self, after_s: float) -> float:
         """Give the first multiple of the period after ``after_s``: all gateways tick on the same grid."""
@@ -188,10 +195,15 @@ class Pipeline:
                 self._add(batch, event("site_day", day.end_s, site_report.sentence(energy), data))
             self._check_in(batch, window.end_s)
             self._memory.told_until_s = window.end_s
-            self._memory.inspector = self._inspector.state
-            self._memory.analyst = self._analyst.state
             self._memory.stored_wh = self._site_book.stored_wh
-            batch.state = msgspec.msgpack.encode(self._memory)
+            batch.slots |= {
+                "memory": msgspec.msgpack.encode(self._memory),
+                "inspector": self._inspector.state,
+                "analyst": self._analyst.state,
+            }
+            if window.end_s % _MACHINES_S == 0:
+                batch.slots["machines"] = self._analyst.machines
+        self._after_window()
         self._outlet.notify()
 
     def _add(self, batch: Batch, message: wire.Summary | wire.Alarm | wire.Event | wire.Reply) -> None:

@@ -65,19 +65,26 @@ class _State(msgspec.Struct):
 class Analyst:
     """Window by window: features, history, judgement, alarms.
 
-    ``history_file`` None keeps the history in memory only. ``state`` is what :attr:`state` gave
-    before a restart; without it the judgement is rebuilt from the history, and the alarms of that,
-    whose ids are the old ones, come with the first window. Raises
+    ``history_file`` None keeps the history in memory only. ``state`` and ``machines`` are what
+    :attr:`state` and :attr:`machines` gave before a restart; without the first the judgement is
+    rebuilt from the history, and the alarms of that, whose ids are the old ones, come with the first
+    window; without the second the week's evidence of the seconds gathers anew. Raises
     :class:`FlatwattError` where the disk is the trouble.
     """
 
     def __init__(
-        self, gateway: str, site: Site, rules: Rules, history_file: Path | None = None, state: bytes = b""
+        self,
+        gateway: str,
+        site: Site,
+        rules: Rules,
+        history_file: Path | None = None,
+        state: bytes = b"",
+        machines: bytes = b"",
     ) -> None:
         self._history = History(history_file, site.names)
         self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
-        self._machines = Machines(site.names)
+        self._machines = Machines(site.names, machines)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
         self._untold: list[Day] = []
@@ -103,13 +110,16 @@ class Analyst:
 
     @property
     def state(self) -> bytes:
-        """All that must survive a restart, besides the history file."""
+        """What must survive a restart, besides the history file: it changes once a day."""
         judge = self._judge
-        return msgspec.json.encode(
-            _State(
-                self._judged_day, judge.memory, judge.last, self._alarms.open, judge.watch.state, self._machines.state
-            )
+        return msgspec.msgpack.encode(
+            _State(self._judged_day, judge.memory, judge.last, self._alarms.open, judge.watch.state)
         )
+
+    @property
+    def machines(self) -> bytes:
+        """What the seconds told: large, changes with each window, and worth an hour's loss."""
+        return self._machines.state
 
     def close(self) -> None:
         """Close the history."""
@@ -164,14 +174,13 @@ class Analyst:
         self._judge.memory = {meter: state.memory.get(meter, fresh) for meter, fresh in known.items()}
         self._judge.last = {meter: last for meter, last in state.last.items() if meter in known}
         self._judge.watch.state = state.watch
-        self._machines = Machines(self._site.names, state.machines)
         self._alarms.open = {meter: alarm for meter, alarm in state.alarms.items() if meter in known}
 
 
 def _decode(state: bytes) -> _State | None:
     """Read a state; None where it is none, perhaps another version's: a gateway must go on measuring."""
     try:
-        return msgspec.json.decode(state, type=_State)
+        return msgspec.msgpack.decode(state, type=_State)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         logger.warning("the judgement's state cannot be read (%s); it is rebuilt from the history", error)
         return None

@@ -13,7 +13,7 @@ from agent.records import Envelope, Receipt
 
 IN_FLIGHT = 16  # unacknowledged at a time: bounds what a lost connection repeats
 _FETCH = 64  # records read from the spool at once; a new alarm waits for no more than these
-_URGENT = "alarm"
+_URGENT = ("alarm", "gap")  # behind a gap no receipt goes on without it
 _GRACE_S = 1.0  # a record on its way is not missing: alarms overtake, and receipts lag behind
 _REPEAT = 256  # records that a silence of the collector repeats: enough to learn whether it is back
 _PATIENCE = 32  # the pauses between such repetitions double up to this multiple
@@ -113,7 +113,7 @@ class Outbox:
         self._fetch_in_order(now_s)
 
     def _fetch_urgent(self) -> bool:
-        alarms = self._spool.pending(max(self._alarm_cursor, self._cursor), _FETCH, kind=_URGENT)
+        alarms = self._spool.pending(max(self._alarm_cursor, self._cursor), _FETCH, kinds=_URGENT)
         if not alarms:
             return False
         self._alarm_cursor = alarms[-1].seq

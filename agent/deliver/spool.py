@@ -1,34 +1,32 @@
 """The spool: what was said stays here until the centre has confirmed it.
 
-One SQLite file, one connection, write-ahead log, ``synchronous=FULL``: a batch that was committed
-survives ``kill -9`` and a power cut, one that was not leaves no trace. The spool keeps bytes; it
-knows neither messages nor MQTT.
+It keeps bytes; it knows neither messages nor MQTT. Records of a stream are numbered from 1 without a
+gap, and each row keeps the chain head after it, so a receipt can be compared and an altered byte is
+seen before it is sent.
 
-Records of a stream are numbered from 1 without a gap, and each row keeps the chain head after it,
-so a receipt can be compared. A damaged file is put aside, whole, and a new stream begins.
+There is always a stream to write to. A damaged file is put aside, whole, and a new stream begins on
+the disk; where the disk cannot be written, one begins in memory, until :meth:`Spool.return_to_disk`.
+Who holds a spool sees ``stream`` change; ``on_new_stream`` says at once what happened, and brings what
+could not be committed. Without it such trouble ends the process, and the next start deals with it.
 """
 
 import contextlib
-import secrets
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
-from agent.deliver import chain, spool_damage
+from agent.deliver import chain, spool_damage, spool_file
 from agent.deliver.durable import sync_folder
+from agent.deliver.spool_damage import LOSS, Loss
+from agent.deliver.spool_errors import DiskError, is_environment, translated
+from agent.deliver.spool_file import Row, SpoolFile
+from agent.deliver.spool_mark import Mark, forget_mark, read_mark, write_mark
 from agent.errors import EvidenceError, FlatwattError
 from agent.records import Envelope
 
-_VERSION = 1  # of the tables, in SQLite's user_version
-
-_TABLES = f"""
-BEGIN;
-CREATE TABLE record (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL,
-                     payload BLOB NOT NULL, head BLOB NOT NULL) STRICT;
-CREATE INDEX record_kind ON record (kind, seq);
-CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
-"""
+logger = logging.getLogger(__name__)
 
 
 class Batch:
@@ -37,8 +35,9 @@ class Batch:
     def __init__(self, stream: str, seq: int, head: bytes) -> None:
         self.stream = stream
         self.head = head
-        self.state: bytes | None = None  # None leaves the state as it is
-        self.rows: list[tuple[int, str, str, bytes, bytes]] = []
+        self.slots: dict[str, bytes] = {}  # named parts of the caller's state; what is not named stays, b"" removes
+        self.rows: list[Row] = []
+        self.dropped: tuple[int, bytes] | None = None
         self._seq = seq
 
     @property
@@ -52,181 +51,255 @@ class Batch:
         self.head = chain.next_head(self.head, payload)
         self.rows.append((self._seq, kind, topic, payload, self.head))
 
+    def drop(self, through: int, head: bytes) -> None:
+        """Give up the oldest records ``..through``; ``head`` is the chain head after them, which stays known."""
+        self.dropped = (through, head)
+
 
 class Spool:
     """The records of one gateway that the centre has not confirmed yet.
 
-    ``loss`` is set where a damaged file was put aside at opening; the caller reports it.
-    Raises :class:`FlatwattError` where the disk, not the file, is the trouble.
+    ``loss`` is what became of a file that was put aside, until its slot is removed. Raises
+    :class:`FlatwattError` where an operator must act.
     """
 
     def __init__(self, path: Path, gateway: str) -> None:
         self.path = path
         self.gateway = gateway
-        self.loss: spool_damage.Loss | None = None
-        with _translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            kept = self._open_or_put_aside()
-            if kept is not None:
-                self._create(kept)
-            self._load()
-
-    def _open_or_put_aside(self) -> dict[str, object] | None:
-        """Open the file; give what a new one must start with, None where the old one is sound."""
-        existed = self.path.is_file()
-        if existed and not self.path.stat().st_size:
-            return self._begin_anew("the file is empty")  # before SQLite sees it and deletes its log
+        self.why_memory = ""  # what kept it off the disk
+        self.on_new_stream: Callable[[Batch | None], None] | None = None
         try:
-            self._db = _connect(self.path)
-            try:
-                if existed and _has_tables(self._db):
-                    spool_damage.check(self._db, self.gateway, _VERSION)
-                    return None
-            except BaseException:
-                self._db.close()
-                raise
-        except (sqlite3.DatabaseError, EvidenceError) as error:
-            if isinstance(error, sqlite3.Error) and spool_damage.is_environment(error, self.path):
-                raise
-            return self._begin_anew(str(error))
-        return {}
+            with translated(path):
+                self._file = self._open()
+        except DiskError as error:
+            self._file = self._in_memory(str(error), self._read_slots())
 
-    def _begin_anew(self, why: str) -> dict[str, object]:
-        self.loss, kept = spool_damage.put_aside(self.path, why)
-        self._db = _connect(self.path)
-        return kept
+    @property
+    def storage(self) -> Literal["disk", "memory"]:
+        """Where records are kept now."""
+        return "memory" if self.why_memory else "disk"
 
-    def _create(self, kept: dict[str, object]) -> None:
-        stream = secrets.token_hex(6)
-        head = chain.first_head(self.gateway, stream)
-        meta: dict[str, object] = {
-            "state": b"",
-            **kept,
-            "gateway": self.gateway,
-            "stream": stream,
-            "seq": 0,
-            "head": head,
-            "receipted": 0,
-            "receipted_head": head,
-        }
-        self._db.executescript(_TABLES)
-        self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        self._db.execute("COMMIT")
-        sync_folder(self.path.parent)
+    @property
+    def stream(self) -> str:
+        """The stream that is written now."""
+        return self._file.stream
 
-    def _load(self) -> None:
-        meta = dict(self._db.execute("SELECT key, value FROM meta"))
-        self.stream: str = meta["stream"]
-        self.last_seq: int = meta["seq"]
-        self.head: bytes = meta["head"]
-        self.state: bytes = meta["state"]
-        self.receipted: int = meta["receipted"]
-        self._receipted_head: bytes = meta["receipted_head"]
+    @property
+    def last_seq(self) -> int:
+        """The newest record."""
+        return self._file.seq
+
+    @property
+    def head(self) -> bytes:
+        """The chain head after it."""
+        return self._file.head
+
+    @property
+    def receipted(self) -> int:
+        """The last record that a receipt covers."""
+        return self._file.receipted
+
+    @property
+    def floor(self) -> int:
+        """The last record that is not kept any more: a receipt covers it, or it was dropped and declared."""
+        return self._file.floor
+
+    @property
+    def slots(self) -> dict[str, bytes]:
+        """The caller's state, by name."""
+        return self._file.slots
+
+    @property
+    def loss(self) -> Loss | None:
+        """The file that was put aside, until its slot is removed."""
+        return Loss.decode(self.slots.get(LOSS, b""), self.path.parent)
+
+    @property
+    def bytes_used(self) -> int:
+        """The bytes that records take, with the write-ahead log; what is free in the file is not counted."""
+        size, free = self._file.pages()
+        return size - free + self._log_bytes()
+
+    @property
+    def file_bytes(self) -> int:
+        """The bytes that the file and its log take of the disk."""
+        return self._file.pages()[0] + self._log_bytes()
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[Batch]:
         """Collect records and commit them in one transaction at the end; an exception inside commits nothing."""
         batch = Batch(self.stream, self.last_seq, self.head)
         yield batch
-        state = self.state if batch.state is None else batch.state
-        with self._transaction():
-            self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", batch.rows)
-            self._write_meta(seq=batch.next_seq - 1, head=batch.head, state=state)
-        self.last_seq, self.head, self.state = batch.next_seq - 1, batch.head, state
+        if batch.stream != self.stream and self.on_new_stream is not None:  # damage was found meanwhile
+            self.on_new_stream(batch)
+            return
+        try:
+            with translated(self.path):
+                self._file.commit(batch.rows, batch.next_seq - 1, batch.head, batch.slots, batch.dropped)
+        except FlatwattError as error:
+            self._give_way(error, batch)
+        else:
+            self._leave_mark()
 
     def pending(
-        self, after_seq: int, limit: int, *, kind: str | None = None, through: int | None = None
+        self, after_seq: int, limit: int, *, kinds: Collection[str] = (), through: int | None = None
     ) -> list[Envelope]:
-        """Give at most ``limit`` unconfirmed records above ``after_seq``, in order, of one kind or of all."""
-        after_seq = max(after_seq, self.receipted)
+        """Give at most ``limit`` unconfirmed records above ``after_seq``, in order, of some rare kinds or of all.
+
+        Each is checked against the chain; where one does not fit, the spool is damaged and a new stream begins.
+        """
         last = self.last_seq if through is None else through
-        where, values = ("kind = ? AND ", (kind,)) if kind else ("", ())
-        select = f"SELECT seq, kind, topic, payload FROM record WHERE {where}seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608 - `where` is one of two constants
-        with _translated(self.path):
-            rows = self._db.execute(select, (*values, after_seq, last, limit)).fetchall()
-        return [Envelope(self.stream, *row) for row in rows]
+        try:
+            with translated(self.path):
+                found = self._file.rows(after_seq, last, limit, kinds)
+            for row, before in found:
+                self._check(row, before)
+        except FlatwattError as error:
+            self._give_way(error, None)
+            return []
+        return [Envelope(self.stream, *row[:4]) for row, _ in found]
 
     def head_at(self, seq: int) -> bytes | None:
-        """Give the chain head after record ``seq``; None where the record is not kept (any more, or yet)."""
-        if seq == self.receipted:
-            return self._receipted_head
-        with _translated(self.path):
-            row = self._db.execute("SELECT head FROM record WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else row[0]
+        """Give the chain head after record ``seq``; None where it is not known (any more, or yet)."""
+        try:
+            with translated(self.path):
+                return self._file.head_at(seq)
+        except FlatwattError as error:
+            self._give_way(error, None)
+            return None
+
+    def count(self, kind: str) -> int:
+        """Count the records of a rare kind that are kept."""
+        with translated(self.path):
+            return self._file.count(kind)
 
     def receipt(self, through: int) -> None:
-        """Forget records ``..through``. Not forced to the disk: to forget a receipt costs a repetition, no record."""
-        head = self.head_at(through)
-        if head is None or through <= self.receipted:
+        """Forget records ``..through``."""
+        if not self.receipted < through <= self.last_seq or (head := self.head_at(through)) is None:
             return
-        with self._transaction(forced=False):
-            self._db.execute("DELETE FROM record WHERE seq <= ?", (through,))
-            self._write_meta(receipted=through, receipted_head=head)
-        self.receipted, self._receipted_head = through, head
+        try:
+            with translated(self.path):
+                self._file.receipt(through, head)
+        except FlatwattError as error:
+            self._give_way(error, None)
 
     def note(self, key: str) -> str | None:
         """Give a short text that was kept under ``key``."""
-        with _translated(self.path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (f"note:{key}",)).fetchone()
-        return None if row is None else str(row[0])
+        value = self.slots.get(f"note:{key}")
+        return None if value is None else value.decode()
 
     def keep_note(self, key: str, text: str) -> None:
-        """Keep a short text; it survives the damage of the records where it can be read at all."""
-        with self._transaction():
-            self._write_meta(**{f"note:{key}": text})
+        """Keep a short text, on the disk before this returns (see ``storage``); it outlives the damage of records."""
+        with self.batch() as batch:
+            batch.slots[f"note:{key}"] = text.encode()
+
+    def begin_anew(self, why: str) -> None:
+        """Put the file aside and begin a new stream: the centre knows more of this one than the file does."""
+        self._give_way(EvidenceError(why), None)
+
+    def return_to_disk(self) -> bool:
+        """Go on with the disk's own stream where it can be written again; the caller brings what was in memory."""
+        try:
+            with translated(self.path):
+                file = self._open()
+                file.commit([], file.seq, file.head, {}, None)  # it writes all the same
+        except FlatwattError as error:
+            logger.info("%s", error)
+            return False
+        self._file.close()
+        self._file, self.why_memory = file, ""
+        return True
+
+    def unconfirmed(self) -> list[Row]:
+        """Give all records that are kept, to be taken elsewhere."""
+        return [row for row, _ in self._file.rows(self.floor, self.last_seq, self.last_seq, ())]
 
     def close(self) -> None:
         """Close the file; nothing is lost by not calling it."""
-        self._db.close()
+        self._file.close()
 
-    def _write_meta(self, **values: object) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-
-    @contextlib.contextmanager
-    def _transaction(self, *, forced: bool = True) -> Iterator[None]:
-        with _translated(self.path):
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if forced else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
+    def _open(self) -> SpoolFile:
+        """Open the file on the disk, or put it aside and make a new one."""
+        path, mark = self.path, read_mark(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.is_file()
+        if existed and not path.stat().st_size:  # before SQLite sees it and deletes its log
+            return self._renew("the file is empty", mark)
+        if not existed and mark is not None:
+            return self._renew("the file is gone", mark)
+        try:
+            db = spool_file.connect(path)
             try:
-                yield
-                self._db.execute("COMMIT")
+                if not existed or not spool_file.has_tables(db):
+                    return self._made(db, {})
+                spool_file.migrate(db)
+                spool_damage.check(db, self.gateway, mark, path.stat().st_size)
+                return SpoolFile(db)
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                db.close()
                 raise
+        except (sqlite3.DatabaseError, EvidenceError) as error:
+            if isinstance(error, sqlite3.Error) and is_environment(error, path):
+                raise
+            return self._renew(str(error), mark)
 
+    def _renew(self, why: str, mark: Mark | None, slots: Mapping[str, bytes] | None = None) -> SpoolFile:
+        """Put the file aside and make a new one, which starts with these slots or with what can be read of the old."""
+        loss, kept = spool_damage.put_aside(self.path, why, mark)
+        forget_mark(self.path)
+        return self._made(spool_file.connect(self.path), {**(slots or kept), LOSS: loss.encode()})
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second agent on the same file is told so at its start
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("BEGIN IMMEDIATE")  # takes the lock now
-        db.execute("COMMIT")
-    except sqlite3.Error:
-        db.close()  # else the damaged file stays locked
-        raise
-    return db
+    def _made(self, db: sqlite3.Connection, slots: Mapping[str, bytes]) -> SpoolFile:
+        file = spool_file.create(db, self.gateway, slots)
+        sync_folder(self.path.parent)
+        write_mark(self.path, Mark(file.stream, file.seq, file.head))
+        return file
 
+    def _check(self, row: Row, before: bytes | None) -> None:
+        if before is None and row[0] - 1 == self.floor:
+            before = self._file.floor_head
+        if not spool_damage.fits(row, before):
+            raise EvidenceError(f"the hash chain breaks at record {row[0]}")
 
-def _has_tables(db: sqlite3.Connection) -> bool:
-    """Tell a spool from a file that a crash left before its first commit."""
-    return bool(db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    def _give_way(self, error: FlatwattError, batch: Batch | None) -> None:
+        """Begin a stream elsewhere, and say so; raise where that is not possible."""
+        if self.on_new_stream is None or self.why_memory or not isinstance(error, DiskError | EvidenceError):
+            raise error
+        slots = self.slots
+        self._file.close()
+        try:
+            if isinstance(error, DiskError):
+                raise error
+            with translated(self.path):
+                self._file = self._renew(str(error), Mark(self.stream, self.last_seq, self.head), slots)
+        except DiskError as disk_error:
+            self._file = self._in_memory(str(disk_error), slots)
+        self.on_new_stream(batch)
 
+    def _in_memory(self, why: str, slots: dict[str, bytes]) -> SpoolFile:
+        logger.warning("%s; records are kept in memory until it can be written again", why)
+        self.why_memory = why
+        return spool_file.create(spool_file.connect(None), self.gateway, slots)
 
-@contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn the database's and the system's errors into one line for an operator."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        hint = {
-            sqlite3.SQLITE_FULL: "free some space",
-            sqlite3.SQLITE_IOERR: "check the disk, and the owner and mode of the file",
-            sqlite3.SQLITE_BUSY: "another process has it open: is a second `flatwatt run` active?",
-            sqlite3.SQLITE_CANTOPEN: "check that it is no folder, and that its own folder is writable",
-            sqlite3.SQLITE_READONLY: "check the owner and mode of the file and its folder",
-        }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "restart: a damaged file is put aside and reported")
-        raise FlatwattError(f"{path}: the spool cannot be used: {error}: {hint}") from None
-    except OSError as error:
-        raise FlatwattError(f"{path}: the spool cannot be used: {error.strerror}") from None
+    def _read_slots(self) -> dict[str, bytes]:
+        """Give the state of a file that can be read and not written."""
+        try:
+            return spool_damage.read_notes(self.path)[1]
+        except OSError:
+            return {}
+
+    def _leave_mark(self) -> None:
+        if self.why_memory:
+            return
+        try:
+            write_mark(self.path, Mark(self.stream, self.last_seq, self.head))
+        except (
+            OSError
+        ) as error:  # the record is kept all the same; the next commit shows whether the disk is in trouble
+            logger.warning("%s: the mark of its newest record cannot be written: %s", self.path, error.strerror)
+
+    def _log_bytes(self) -> int:
+        try:
+            return 0 if self.why_memory else self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0

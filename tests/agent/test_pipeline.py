@@ -71,14 +71,14 @@ def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
     site = Site("office", (facts("m"),))
     with closing(Spool(folder / "spool.db", "gw")) as spool:
         memory = remembered(spool)
-        with closing(Analyst("gw", site, RULES, folder / "history.db", memory.analyst)) as analyst:
+        with closing(Analyst("gw", site, RULES, folder / "history.db", spool.slots.get("analyst", b""))) as analyst:
             yield (
                 Pipeline(
                     gateway="gw",
                     clock=clock,
                     poller=cast(Poller, SteadyPoller()),
                     windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
-                    inspector=Inspector(site.meters, None, memory.inspector),
+                    inspector=Inspector(site.meters, None, spool.slots.get("inspector", b"")),
                     analyst=analyst,
                     site_book=SiteBook(site, memory.stored_wh),
                     factors=factors("NO", ()),

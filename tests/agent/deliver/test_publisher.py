@@ -91,7 +91,8 @@ def publisher(
         plaintext=False,
     )
     delivery = DeliveryConfig(
-        mode=mode, collector_key_file=None, resend_after_s=resend_after_s, drain_per_s=drain_per_s
+        mode=mode, collector_key_file=None, resend_after_s=resend_after_s, drain_per_s=drain_per_s,
+        spool_bytes=2**28, spool_days=400, disk_free_bytes=0,
     )
     return Publisher(spool, mqtt, delivery, status_payload=status_payload, report=report, on_command=on_command)
 

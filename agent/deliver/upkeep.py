@@ -1,0 +1,105 @@
+"""Looks after the spool: says where its stream changed and why, takes over what can be read, keeps it in bounds.
+
+A spool knows bytes only. What has to be said in messages when it moves, from a damaged file to a new
+one, from a disk that cannot be written to memory, and back, is said here.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+
+from agent.deliver import spool_damage
+from agent.deliver.entry import enter_event
+from agent.deliver.keys import GatewayKey
+from agent.deliver.sacrifice import Bounds, Sacrifice
+from agent.deliver.spool import Batch, Spool
+from agent.deliver.spool_damage import LOSS, Loss
+from agent.deliver.takeover import take_over
+
+logger = logging.getLogger(__name__)
+
+_SALVAGED = "salvaged"  # the slot that keeps how far the records of a damaged file are taken over
+_SLICE = 500  # records of it at a time: measuring waits for no more than these, 50 ms on a Pi
+
+
+class Upkeep:
+    """Looks after one spool; ``now_s`` gives UTC seconds."""
+
+    def __init__(self, spool: Spool, key: GatewayKey, bounds: Bounds, now_s: Callable[[], float]) -> None:
+        self._spool = spool
+        self._sacrifice = Sacrifice(spool, key, bounds)
+        self._now_s = now_s
+        spool.on_new_stream = self._say
+        if spool.storage == "memory" or (spool.loss is not None and _SALVAGED not in spool.slots):
+            self._say(None)
+
+    def after_window(self) -> None:
+        """Return to the disk where that is possible, and drop what the bounds leave no room for."""
+        if self._spool.storage == "memory":
+            self._return()
+        self._sacrifice.make_room(int(self._now_s()))
+
+    def salvage(self) -> bool:
+        """Take over some records of a damaged file; False when all are."""
+        loss, spool = self._spool.loss, self._spool
+        if loss is None or spool.storage == "memory":
+            return False
+        after, count = self._salvaged(loss)
+        rows, end = spool_damage.readable(loss.file, after, loss.floor or 0, _SLICE) if loss.file else ([], None)
+        if end is not None and end >= (loss.last_seq or after) and not rows:
+            end = None
+        with spool.batch() as batch:
+            count += take_over(batch, spool.gateway, rows)
+            batch.slots[_SALVAGED] = json.dumps([loss.stream, end, count]).encode()
+            if end is None:
+                self._tell_salvaged(batch, loss, count)
+        return end is not None
+
+    def _salvaged(self, loss: Loss) -> tuple[int, int]:
+        """Give the last record that was looked at, and how many were taken over."""
+        stream, after, count = json.loads(self._spool.slots.get(_SALVAGED, b"[null, 0, 0]"))
+        return (after, count) if stream == loss.stream else (loss.floor or 0, 0)
+
+    def _tell_salvaged(self, batch: Batch, loss: Loss, count: int) -> None:
+        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor, "salvaged": count}
+        text = f"{count} records of the spool that was put aside were taken over"
+        enter_event(batch, self._spool.gateway, "spool_salvaged", int(self._now_s()), text, {**data})
+        batch.slots |= {LOSS: b"", _SALVAGED: b""}
+        logger.warning("%s", text)
+
+    def _say(self, failed: Batch | None) -> None:
+        """Begin the new stream with the reason for it, and with what could not be committed to the old one."""
+        spool = self._spool
+        with spool.batch() as batch:
+            if spool.storage == "memory":
+                self._tell_storage(batch, spool.why_memory)
+            elif (loss := spool.loss) is not None:
+                self._tell_loss(batch, loss)
+            if failed is not None and failed.dropped is None:
+                take_over(batch, spool.gateway, failed.rows)
+                batch.slots |= failed.slots
+
+    def _tell_storage(self, batch: Batch, text: str) -> None:
+        data: dict[str, float | int | str | None] = {"storage": self._spool.storage}
+        enter_event(batch, self._spool.gateway, "storage", int(self._now_s()), text, data)
+
+    def _tell_loss(self, batch: Batch, loss: Loss) -> None:
+        kept = f"it is kept as {loss.file.name}" if loss.file else "nothing is left of it"
+        text = f"the spool was damaged: {loss.why}; {kept}, and a new stream begins"
+        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
+        enter_event(batch, self._spool.gateway, "spool_corrupt", int(self._now_s()), text, {**data})
+        batch.slots[_SALVAGED] = json.dumps([loss.stream, loss.floor or 0, 0]).encode()
+        logger.warning("%s", text)
+
+    def _return(self) -> None:
+        """Write what memory held to the disk, if it takes it."""
+        spool = self._spool
+        rows, slots = spool.unconfirmed(), dict(spool.slots)
+        if not spool.return_to_disk():
+            return
+        for name in (LOSS, _SALVAGED):
+            slots.pop(name, None)
+        with spool.batch() as batch:
+            self._tell_storage(batch, "records are kept on the disk again")
+            take_over(batch, spool.gateway, rows)
+            batch.slots |= slots
