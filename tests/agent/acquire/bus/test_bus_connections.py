@@ -1,4 +1,4 @@
-"""Connections that end, vanish, fail or are kept, and requests that are cancelled or come together: the bus is usable again, and leaves nothing behind."""
+"""Connections that end, vanish or are kept, and requests that are cancelled: the bus stays usable, nothing is left."""
 
 import asyncio
 import time
