@@ -185,8 +185,9 @@ def _check_end(stream: str, seq: int, head: bytes, mark: Mark | None) -> None:
 
 
 def _open_read_only(file: Path) -> sqlite3.Connection:
-    """Leave the file as it is; in a folder that cannot be written, what only its log holds is not seen."""
-    mode = "mode=ro" if os.access(file.parent, os.W_OK) else "immutable=1"
+    """Leave the file as it is. To see what only its log holds, SQLite must be able to write to the folder."""
+    has_log = file.with_name(f"{file.name}-wal").exists()
+    mode = "mode=ro" if has_log and os.access(file.parent, os.W_OK) else "immutable=1"
     return sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", timeout=0, isolation_level=None, uri=True)
 
 
