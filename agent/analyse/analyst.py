@@ -59,7 +59,15 @@ class _State(msgspec.Struct):
     last: dict[str, tuple[Judgement, float]]
     alarms: dict[str, Alarm]
     watch: WatchState = msgspec.field(default_factory=WatchState)
-    machines: bytes = b""
+
+
+@dataclass(slots=True)
+class _Again:
+    """A judge that learns the past anew, day by day between two polls, and then takes the other's place."""
+
+    judge: Judge
+    next_day: int
+    through_day: int
 
 
 class Analyst:
@@ -87,6 +95,7 @@ class Analyst:
         self._machines = Machines(site.names, machines)
         self._alarms = AlarmBook(gateway)
         self._judged_day = -1
+        self._again: _Again | None = None
         self._untold: list[Day] = []
         self._leapt_day: int | None = None  # the first day after a leap that is not believed yet
         kept = _decode(state) if state else None
@@ -103,6 +112,32 @@ class Analyst:
         days = self._remember(window, features) if self._is_credible(window.start_s // DAY_S) else []
         untold, self._untold = self._untold, []
         return Findings(window, features, (*untold, *days))
+
+    def carry(self, window: Window) -> Findings:
+        """Take a window of a time that was judged already: nothing is concluded from it."""
+        return Findings(window, window_features(window), ())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether days wait to be judged again; until then the last judgement is carried on."""
+        return self._again is not None
+
+    def judge_again(self) -> None:
+        """Judge one more of the days that are judged again, from the history alone; nothing is told of it."""
+        again = self._again
+        if again is None:
+            return
+        again.next_day = max(again.next_day, self._history.first_day)
+        if again.next_day <= again.through_day:
+            again.judge.day(self._history, again.next_day)
+            again.next_day += 1
+        if again.next_day > again.through_day:
+            self._judge, self._judged_day, self._again = again.judge, again.through_day, None
+
+    def catch_up(self) -> None:
+        """Judge all days that wait."""
+        while self.is_behind:
+            self.judge_again()
 
     def provisional(self, findings: Findings) -> tuple[Judgement, ...]:
         """Judge the window taken last, meter by meter: the last day's judgements, carried into it."""
@@ -143,18 +178,22 @@ class Analyst:
     def _remember(self, window: Window, features: Mapping[str, Floats]) -> list[Day]:
         """Take the window into the history and give the days that are over.
 
-        A window of a judged day means that the clock was ahead: the judge forgets what came of that.
-        After a long absence only the last month's days are judged one by one.
+        A window of a judged day means that the clock was ahead, and one of a month later that it was
+        behind, or that we were away: the judge forgets what came of that, and judges again what the history
+        has. Of the time since, the last month's days are judged one by one.
         """
         yesterday = window.start_s // DAY_S - 1
         self._history.add(window, features)
-        if self._judged_day > yesterday:
-            self._judge = Judge(self._site, self._rules)
-            for number in range(self._history.first_day, yesterday + 1):
-                self._judge.day(self._history, number)
-            self._judged_day = yesterday
-        self._judged_day = max(self._judged_day, yesterday - _MONTH_DAYS)
-        return self._days_through(window.end_s // DAY_S - 1)
+        known_day = self._judged_day if self._again is None else self._again.through_day
+        if not yesterday - _MONTH_DAYS <= known_day <= yesterday:
+            self._begin_again(yesterday if known_day > yesterday else yesterday - _MONTH_DAYS)
+        return [] if self.is_behind else self._days_through(window.end_s // DAY_S - 1)
+
+    def _begin_again(self, through_day: int) -> None:
+        """Have the days of the history up to this one judged again; at once where there are none."""
+        self._again = _Again(Judge(self._site, self._rules), self._history.first_day, through_day)
+        if self._history.first_day > through_day:
+            self.judge_again()
 
     def _days_through(self, day: int) -> list[Day]:
         first = max(self._judged_day + 1, self._history.first_day)

@@ -28,6 +28,7 @@ def described(recording: Recording, site: Site, rules: Rules) -> Iterator[tuple[
     inspector, analyst, describer = Inspector(site.meters), Analyst("replay", site, rules), Describer(site)
     for window in recording.windows():
         findings = analyst.take(inspector.take(window).window)
+        analyst.catch_up()
         describer.add(findings.window, findings.features)
         yield from ((day, describer.day(day.number)) for day in findings.days)
 

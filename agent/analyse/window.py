@@ -101,9 +101,20 @@ class WindowBuilder:
         """Give the open window if it is over at ``now_s``, and open the one that holds ``now_s``."""
         if self._start_s is None or now_s < self._start + self._window_s:
             return None
+        window = self._closed()
+        self._open(self._aligned(now_s))
+        return window
+
+    def cut(self, now_s: float) -> Window | None:
+        """Give the open window as far as it has come, if it has, and open the one that holds ``now_s``: time leapt."""
+        window = None if self._start_s is None or self._last < 0 else self._closed()
+        self._open(self._aligned(now_s))
+        return window
+
+    def _closed(self) -> Window:
         for array in (*self._values.values(), *self._identity.values()):
             array.setflags(write=False)
-        window = Window(
+        return Window(
             start_s=self._start,
             window_s=self._window_s,
             period_s=self._period_s,
@@ -113,22 +124,6 @@ class WindowBuilder:
             coverage=coverage(self._values["active_power_w"]),
             quality=self._quality(),
         )
-        self._open(self._aligned(now_s))
-        return window
-
-    def set_back(self, now_s: float) -> None:
-        """Drop what the open window holds of times after ``now_s``: the clock was set back, they come anew."""
-        if self._start_s is None:
-            return
-        column = self._column(now_s) + 1
-        if column <= self._first:
-            self._start_s = None
-            return
-        for array in self._values.values():
-            array[:, column:] = np.nan
-        for flags in (self._answered, self._refused):
-            flags[:, column:] = False
-        self._last = min(self._last, column - 1)
 
     def _quality(self) -> tuple[Quality, ...]:
         """Give the letters; a meter is not silent before our first tick, nor after our last."""

@@ -20,7 +20,7 @@ from agent.deliver.keys import load_gateway_key
 from agent.deliver.spool import Spool
 from agent.emission_factors import factors
 from agent.pipeline import Pipeline, remembered
-from agent.records import Sample
+from agent.records import ClockReading, Sample
 from tests.agent.analyse.stories import RULES, facts
 
 DAY_S = 86_400
@@ -32,10 +32,10 @@ WINDOW_S = 900
 class SetClock:
     """A clock that is set by hand: ``settings``, in order, are when it is set and what it says then."""
 
-    trust = "informative"
+    is_simulated = is_shared = False
 
     def __init__(self, start_s: float, settings: Sequence[tuple[float, float]]) -> None:
-        self._time_s = start_s
+        self._time_s, self._boot_s = start_s, 0.0
         self._settings = list(settings)
         self.longest_s = 0.0
 
@@ -43,12 +43,21 @@ class SetClock:
         """Give what it says."""
         return self._time_s
 
+    def read(self) -> ClockReading:
+        """Give the time since the start beside it, which nobody sets."""
+        return ClockReading(utc_s=self._time_s, boot_s=self._boot_s, boot_id="b1", trust="S", error_s=0.0)
+
     async def sleep_until(self, time_s: float) -> None:
         """Wait by the monotonic time, as a real one does; it may be set meanwhile."""
-        self.longest_s = max(self.longest_s, time_s - self._time_s)
-        self._time_s = max(self._time_s, time_s)
+        wait_s = max(0.0, time_s - self._time_s)
+        self.longest_s = max(self.longest_s, wait_s)
+        self._time_s, self._boot_s = self._time_s + wait_s, self._boot_s + wait_s
         if self._settings and self._time_s >= self._settings[0][0]:
             self._time_s = self._settings.pop(0)[1]
+
+    def true_s(self, time_s: float) -> float:
+        """Give the same."""
+        return time_s
 
     def patience_s(self, time_s: float) -> float | None:
         """Give the seconds that remain."""
@@ -109,37 +118,51 @@ def starts(spool: Spool) -> list[float]:
     return [(summary["start_s"] - START_S) / WINDOW_S for summary in told(spool, "summary")]
 
 
-async def test_a_clock_set_back_by_an_hour_is_said_and_no_window_is_told_twice(tmp_path: Path) -> None:
-    """Polling goes on at once; telling goes on where it stopped."""
+def parts(spool: Spool) -> list[tuple[float, int, float]]:
+    """Give start, part and coverage of what was told, starts in windows since the story began."""
+    return [
+        ((summary["start_s"] - START_S) / WINDOW_S, summary.get("part", 0), summary["coverage"])
+        for summary in told(spool, "summary")
+    ]
+
+
+async def test_a_clock_set_back_by_an_hour_is_said_and_what_comes_again_is_told_as_another_part(tmp_path: Path) -> None:
+    """Polling goes on at once, and no window replaces another that was measured an hour before."""
     clock = SetClock(START_S, [(START_S + 2 * 3600 + 300, START_S + 3600 + 300)])
     with at_work(tmp_path, clock) as (pipeline, spool):
         await pipeline.run(START_S + 3 * 3600)
 
-        assert starts(spool) == list(range(12))
-        assert [(event["event"], event["data"]) for event in told(spool, "event")] == [
-            ("clock", {"before": START_S + 7500, "now": START_S + 3900})
+        once = [(start, 0, 1.0) for start in range(8)]
+        again = [(start, 2, 1.0) for start in range(5, 9)]
+        assert parts(spool) == [
+            *once,
+            (8, 0, 0.333),
+            (4, 2, 0.667),
+            *again,
+            *((start, 0, 1.0) for start in range(9, 12)),
         ]
+        (step,) = told(spool, "event")
+    assert (step["event"], step["data"]["step_s"]) == ("clock_step", -3600)
     assert clock.longest_s <= PERIOD_S
 
 
 async def test_a_small_correction_loses_nothing(tmp_path: Path) -> None:
-    """Ten minutes back within the open window: it is filled again, and told once."""
+    """Ten minutes back within the open window: both parts of it are told."""
     clock = SetClock(START_S, [(START_S + WINDOW_S + 800, START_S + WINDOW_S + 200)])
     with at_work(tmp_path, clock) as (pipeline, spool):
         await pipeline.run(START_S + 3 * WINDOW_S)
 
-        assert starts(spool) == [0, 1, 2]
-        assert [summary["coverage"] for summary in told(spool, "summary")] == [1.0, 1.0, 1.0]
+        assert parts(spool) == [(0, 0, 1.0), (1, 0, 0.933), (1, 2, 0.8), (2, 0, 1.0)]
 
 
 async def test_a_clock_set_forward_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
-    """Ticks go on from the new time."""
+    """Ticks go on from the new time; the two windows that were cut short are no fault of the meter."""
     clock = SetClock(START_S, [(START_S + WINDOW_S + 120, START_S + 9 * WINDOW_S + 120)])
     with at_work(tmp_path, clock) as (pipeline, spool):
         await pipeline.run(START_S + 11 * WINDOW_S)
 
-        assert starts(spool) == [0, 1, 9, 10]
-        assert told(spool, "event") == []  # the two that were cut short are no fault of the meter
+        assert parts(spool) == [(0, 0, 1.0), (1, 0, 0.133), (9, 2, 0.867), (10, 0, 1.0)]
+        assert [event["event"] for event in told(spool, "event")] == ["clock_step"]
 
 
 async def test_a_clock_that_was_years_ahead_costs_only_the_time_it_was_wrong(tmp_path: Path) -> None:
@@ -150,11 +173,11 @@ async def test_a_clock_that_was_years_ahead_costs_only_the_time_it_was_wrong(tmp
     with at_work(tmp_path, SetClock(START_S, lapse)) as (pipeline, spool):
         await pipeline.run(end_s)
 
-        assert [start for start in starts(spool) if start < 5 * 96] == [*range(193), *range(196, 4 * 96 + 1)]
-        assert len(starts(spool)) == 4 * 96 + 1 - 3 + 4
-        assert [event["event"] for event in told(spool, "event") if event["event"] != "site_day"] == ["clock"]
+        assert [start for start in starts(spool) if start < 5 * 96] == [*range(2 * 96), *range(196, 4 * 96)]
+        assert len(starts(spool)) == 4 * 96 - 4 + 4
+        assert [event["event"] for event in told(spool, "event") if event["event"] != "site_day"] == ["clock_step"] * 3
     with closing(History(tmp_path / "history.db", ("m",))) as history:
-        assert (history.first_day, history.days) == (START_S // DAY_S, 5)
+        assert (history.first_day, history.days) == (START_S // DAY_S, 4)
 
 
 async def test_a_gateway_that_starts_after_years_ahead_goes_on(tmp_path: Path) -> None:
@@ -196,8 +219,9 @@ async def test_a_reply_is_signed_at_once(tmp_path: Path) -> None:
         time_s=int(START_S), text="", data={},
     )  # fmt: skip
     with at_work(tmp_path, SetClock(START_S, [])) as (pipeline, spool):
-        pipeline.reply([reply], int(START_S))
+        pipeline.reply([reply], {"commands": b"book"})
 
         assert [(record["seq"], record["counter"]) for record in told(spool, "reply")] == [(1, 7)]
         assert [checkpoint["through"] for checkpoint in told(spool, "checkpoint")] == [1]
         assert spool.pending(0, 1)[0].topic == "flatwatt/v1/gw/up/reply"
+        assert spool.slots["commands"] == b"book"

@@ -103,6 +103,10 @@ class Inspector:
         self._power.doubt(inspected)
         return Inspection(inspected, tuple(notices))
 
+    def interrupt(self) -> None:
+        """Note that the clock was stepped: no window that comes follows on one that was."""
+        self._end_s = -1
+
     @property
     def state(self) -> bytes:
         """All that must survive a restart."""

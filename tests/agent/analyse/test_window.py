@@ -251,20 +251,29 @@ def test_a_window_in_which_measuring_began_or_ended_is_not_called_silent(ticks: 
     assert window.quality == (letter,)
 
 
-def test_readings_of_a_time_that_comes_again_are_dropped() -> None:
-    """Where the clock is set back within a window, a register would else seem to fall to an earlier reading."""
-    energy = "active_energy_import_wh"
+def test_a_leap_of_time_ends_the_window_and_opens_that_of_the_new_time() -> None:
+    """What was measured stays where it was; what comes afterwards is of another window, even of the same start."""
     builder = WindowBuilder(("main",), PERIOD_S, WINDOW_S)
 
-    def read(tick: int, wh: float) -> Sample:
-        return Sample(meter="main", time_s=1_700_000_400.0 + tick * PERIOD_S, status="ok", values={energy: wh})
+    def read(tick: int) -> Sample:
+        values = {"active_power_w": 1000.0 * tick}
+        return Sample(meter="main", time_s=1_700_000_400.0 + tick * PERIOD_S, status="ok", values=values)
 
-    builder.add([read(1, 100.0), read(6, 600.0)])
-    builder.set_back(1_700_000_400.0 + 3 * PERIOD_S)
-    builder.add([read(4, 900.0)])
+    builder.add([read(1), read(6)])
+    before = builder.cut(1_700_000_400.0 + 3 * PERIOD_S)
+    builder.add([read(4)])
 
-    window = builder.close(1_700_001_000.0)
-    assert window
-    assert window.values[energy][0].tolist() == pytest.approx(
-        [np.nan, 100.0, *[np.nan] * 2, 900.0, *[np.nan] * 5], nan_ok=True
-    )
+    after = builder.close(1_700_001_000.0)
+    assert before
+    assert after
+    assert np.flatnonzero(np.isfinite(before.values["active_power_w"][0])).tolist() == [1, 6]
+    assert np.flatnonzero(np.isfinite(after.values["active_power_w"][0])).tolist() == [4]
+    assert (before.start_s, after.start_s) == (1_700_000_400, 1_700_000_400)
+
+
+def test_a_leap_of_time_before_anything_was_measured_ends_no_window() -> None:
+    """Twice in a row, for instance."""
+    builder = WindowBuilder(("main",), PERIOD_S, WINDOW_S)
+
+    assert builder.cut(1_700_000_400.0) is None
+    assert builder.cut(1_700_090_000.0) is None
