@@ -122,6 +122,7 @@ def _go_back(ledger: Ledger, stream: Stream, suspect: int) -> None:
     assert head is not None
     stream.through, stream.head, stream.checked = stream.verified, head, stream.verified
     stream.suspect = max(stream.suspect, suspect)
+    extend(ledger, stream, healed=False)  # what is declared lost is not asked for
 
 
 def _confirm(ledger: Ledger, stream: Stream, checkpoint: wire.Checkpoint, signer: str, now_s: int) -> None:

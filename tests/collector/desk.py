@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from agent.deliver import chain, wire
+from collector.ingest import silence
 from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
@@ -19,10 +20,13 @@ class Desk:
         self.now_s = START_S + 5.5
         self.signer = Signer(chain.new_key())
         self._ledger = Ledger(database)
-        self._intake = Intake(
+        self._intake = self._new_intake(Enrolled())
+
+    def _new_intake(self, enrolled: Enrolled) -> Intake:
+        return Intake(
             self._ledger,
             self.signer,
-            enrolled=Enrolled(),
+            enrolled=enrolled,
             now_s=lambda: self.now_s,
             committed=lambda: None,
             ended=lambda: None,
@@ -32,6 +36,15 @@ class Desk:
         """Commit messages together and give the receipts."""
         deliveries = [Delivery(topic, payload, lambda: None) for topic, payload in messages]
         return self._intake.commit(deliveries, every_stream=every_stream)
+
+    def look(self, listening_s: float = 0.0) -> None:
+        """Look who is not heard."""
+        with self._ledger.transaction():
+            silence.look(self._ledger, listening_s, int(self.now_s))
+
+    def enrol(self, enrolled: Enrolled) -> None:
+        """Let in only who is enrolled, from now on."""
+        self._intake = self._new_intake(enrolled)
 
     def close(self) -> None:
         """Close the database."""

@@ -18,6 +18,9 @@ class FakeGateway:
         self.public_key = chain.public_text(self.key)
         self.seq = 0
         self.head = chain.first_head(gateway, stream)
+        self.heads = {0: self.head}
+        self.boot_id = ""  # "" tells nothing of the boot
+        self.boot_s = 0.0
 
     def status(self, *meters: wire.MeterStatus, state: str = "online", site: str = "North campus") -> Sent:
         """Give the birth, or the death, of the gateway."""
@@ -30,7 +33,7 @@ class FakeGateway:
             site=site,
             site_kind="campus",
             software="0.1.0",
-            boot_id="b1",
+            boot_id=self.boot_id,
             stream=self.stream,
             delivery="collector",
             clock="synchronised",
@@ -38,6 +41,8 @@ class FakeGateway:
             window_s=WINDOW_S,
             public_key=self.public_key,
             meters=list(meters),
+            boot_s=self.boot_s,
+            last_seq=self.seq,
         )
         return wire.topic(self.gateway, "status"), wire.encode(message)
 
@@ -52,6 +57,8 @@ class FakeGateway:
         quality: str = "G",
         energy_wh: float | None = None,
         since_s: int | None = None,
+        clock: wire.Trust = "S",
+        part: int = 0,
     ) -> Sent:
         """Give the next record: one meter over the window of this number."""
         self.seq += 1
@@ -74,6 +81,8 @@ class FakeGateway:
                 score=0.9 if verdict == "mining" else 0.1,
                 mining_w=mining_w,
                 since_s=since_s,
+                clock=clock,
+                part=part,
             ),
             meter,
         )
@@ -116,7 +125,11 @@ class FakeGateway:
         )
 
     def event(
-        self, text: str = "meter feeder-1 answers again", meter: str | None = "feeder-1", event: str = "meter_back"
+        self,
+        text: str = "meter feeder-1 answers again",
+        meter: str | None = "feeder-1",
+        event: str = "meter_back",
+        **data: float | int | str | None,
     ) -> Sent:
         """Give the next record: an event."""
         self.seq += 1
@@ -130,10 +143,61 @@ class FakeGateway:
                 event=event,
                 time_s=START_S,
                 text=text,
-                data={},
+                data=data,
             ),
             meter,
         )
+
+    def gap(self, from_seq: int, through_seq: int, *totals: wire.MeterTotal) -> Sent:
+        """Give the next record: the signed statement that a range was dropped."""
+        head = self.heads[through_seq].hex()
+        self.seq += 1
+        text = chain.gap_text(self.gateway, self.stream, from_seq, through_seq, head, START_S)
+        return self._chained(
+            wire.Gap(
+                v=1,
+                kind="gap",
+                stream=self.stream,
+                seq=self.seq,
+                gateway=self.gateway,
+                from_seq=from_seq,
+                through_seq=through_seq,
+                head=head,
+                cause="spool_bytes",
+                time_s=START_S,
+                records={"summary": through_seq - from_seq + 1},
+                totals=list(totals),
+                key=chain.key_id(self.public_key),
+                sig=chain.sign(self.key, text),
+            )
+        )
+
+    def reply(self, text: str = "records 1 to 2 are sent again") -> Sent:
+        """Give the next record: what became of a command."""
+        self.seq += 1
+        return self._chained(
+            wire.Reply(
+                v=1,
+                kind="reply",
+                stream=self.stream,
+                seq=self.seq,
+                counter=7,
+                command="resend",
+                state="done",
+                time_s=START_S,
+                text=text,
+                data={"from_seq": 1},
+            )
+        )
+
+    def rotate(self) -> Sent:
+        """Give the next record, which names the next key; the checkpoint after it is still signed by the old one."""
+        self.next_key = chain.new_key()
+        return self.event("the next key", None, "key_rotated", public_key=chain.public_text(self.next_key))
+
+    def use_next_key(self) -> None:
+        """Sign with the next key from now on."""
+        self.key, self.public_key = self.next_key, chain.public_text(self.next_key)
 
     def checkpoint(self) -> Sent:
         """Give the next record: the signed head of all before it."""
@@ -152,6 +216,8 @@ class FakeGateway:
                 time_s=START_S,
                 key=chain.key_id(self.public_key),
                 sig=chain.sign(self.key, text),
+                boot_id=self.boot_id,
+                boot_s=self.boot_s,
             )
         )
 
@@ -161,7 +227,7 @@ class FakeGateway:
 
     def _chained(self, record: wire.Record, meter: str | None = None) -> Sent:
         payload = wire.encode(record)
-        self.head = chain.next_head(self.head, payload)
+        self.head = self.heads[self.seq] = chain.next_head(self.head, payload)
         return wire.topic(self.gateway, record.kind, meter), payload
 
 
@@ -178,4 +244,20 @@ def named(
         declared_w=None,
         profile="eastron_sdm630",
         profile_digest="0123456789abcdef",
+    )
+
+
+def total(
+    meter: str, first: int, last: int, load_wh: float, mining_wh: float = 0.0, **registers: float
+) -> wire.MeterTotal:
+    """Give what is left of the windows ``first..last`` of a meter."""
+    return wire.MeterTotal(
+        meter=meter,
+        start_s=START_S + first * WINDOW_S,
+        end_s=START_S + (last + 1) * WINDOW_S,
+        coverage=1.0,
+        load_wh=load_wh,
+        mining_wh=mining_wh,
+        active_energy_import_wh=registers.get("import_wh"),
+        active_energy_export_wh=registers.get("export_wh"),
     )

@@ -195,6 +195,7 @@ def test_it_logs_in_with_a_password(tmp_path: Path) -> None:
     subprocess.run(["mosquitto_passwd", "-b", "-c", users, "centre", "right"], check=True, timeout=10)
     settings = ("allow_anonymous false", f"password_file {users}")
     options = ("--username", "centre", "--password-file", str(password))
+    password.touch(mode=0o600)
     password.write_text("wrong\n")
     with mosquitto(tmp_path, *settings) as broker:
         with collector(tmp_path, broker.url, *options) as process:
@@ -343,9 +344,11 @@ def test_two_collectors_do_not_share_a_database(tmp_path: Path) -> None:
         (["--ca-file", "ca.crt"], "--ca-file, --cert-file, --tls-key-file: mqtt://127.0.0.1:1883 is not encrypted"),
         (["--mqtt", "mqtts://h", "--tls-key-file", "x"], "--tls-key-file: belongs to a certificate"),
         (["--password-file", "x"], "--password-file: belongs to a user"),
+        (["--mqtt", "mqtt://h"], "--mqtt: mqtt://h is not encrypted, and leaves this machine; name mqtts://HOST"),
+        (["--plaintext"], "--plaintext: has no effect with mqtt://127.0.0.1:1883"),
         (
             ["--username", "u", "--password-file", "/nonexistent"],
-            "--password-file: /nonexistent: No such file or directory",
+            "/nonexistent: cannot read --password-file: No such file or directory",
         ),
         (["--db", "."], "--db: .: is no file; expected a database or a new name, for example ./collector.db"),
         (["--db", "/dev/null"], "--db: /dev/null: is no file"),
@@ -363,12 +366,33 @@ def test_a_wrong_option_is_wrong_input(tmp_path: Path, options: list[str], compl
 def test_a_key_file_that_is_none_is_never_replaced(tmp_path: Path) -> None:
     """Gateways pinned the old key: a damaged file needs a person."""
     key = tmp_path / "c.key"
+    key.touch(mode=0o600)
     key.write_text("not a key")
 
     code, text = run_collect("--db", str(tmp_path / "c.db"), "--http", "127.0.0.1:0")
 
     assert (code, key.read_text()) == (1, "not a key")
     assert "no unencrypted P-256 private key" in text
+
+
+@pytest.mark.parametrize("option", ["--key", "--password-file", "--tls-key-file"])
+def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, option: str) -> None:
+    """It is no secret, and the collector does not start with it."""
+    secret, other = tmp_path / "secret", tmp_path / "other"
+    for path in (secret, other):
+        path.touch(mode=0o604)
+    options = {
+        "--password-file": ["--username", "u"],
+        "--tls-key-file": ["--mqtt", "mqtts://h", "--cert-file", str(other)],
+    }
+
+    code, text = run_collect(
+        "--db", str(tmp_path / "c.db"), "--http", "127.0.0.1:0", *options.get(option, []), option, str(secret)
+    )
+
+    assert code == 2
+    assert "others may read" in text
+    assert f"chmod 600 {secret}" in text
 
 
 def test_the_receipt_is_signed_by_the_key_in_the_file(tmp_path: Path) -> None:
