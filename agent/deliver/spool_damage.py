@@ -61,9 +61,9 @@ def check(db: sqlite3.Connection, gateway: str, mark: Mark | None, file_bytes: i
     if version != VERSION:
         raise EvidenceError(f"tables of version {version}, not {VERSION}")
     if file_bytes <= _SMALL_BYTES:
-        for (verdict,) in db.execute("PRAGMA quick_check(1)"):
-            if verdict != "ok":
-                raise EvidenceError(str(verdict))
+        ((verdict,),) = db.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise EvidenceError(str(verdict))
     meta = dict(db.execute("SELECT key, value FROM meta"))
     if not all(isinstance(meta.get(key), type_) for key, type_ in META.items()):
         raise EvidenceError("its own notes are incomplete")
@@ -78,7 +78,8 @@ def check(db: sqlite3.Connection, gateway: str, mark: Mark | None, file_bytes: i
         row = db.execute("SELECT head FROM record WHERE seq = ?", (floor,)).fetchone()
         head = row[0] if row else b""
     select = "SELECT seq, kind, topic, payload, head FROM record WHERE seq > ? ORDER BY seq"
-    _walk(db.execute(select, (floor,)), (floor, head), (meta["seq"], meta["head"]))
+    with contextlib.closing(db.execute(select, (floor,))) as rows:  # else the file stays locked behind the error
+        _walk(rows, (floor, head), (meta["seq"], meta["head"]))
 
 
 def fits(row: Row, before: bytes | None) -> bool:
