@@ -6,6 +6,7 @@ a target that accepts none has fuzzed nothing but its own door.
 """
 
 import contextlib
+import json
 import logging
 import math
 import sqlite3
@@ -16,12 +17,16 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from msgspec import to_builtins
+
 from agent.acquire.bus.listener import RtuListener, TcpListener
 from agent.acquire.bus.patience import Patience
 from agent.acquire.codec import decode
 from agent.acquire.profiles.profile import find_profile
 from agent.config import load_gateway
 from agent.deliver import chain, wire
+from agent.deliver.commands import Book, CommandDesk, NotYetError, RefusalError
 from agent.deliver.receipts import ReceiptDesk
 from agent.deliver.spool import Spool
 from agent.errors import BusError, EvidenceError, FlatwattError, InputError
@@ -194,9 +199,9 @@ class Receipts:
 
     def feed(self, rng: Random) -> None:
         """Offer a spoilt receipt; what is accepted is what the collector signed."""
-        payload = mutated_json(rng, rng.choice(self._right))
+        payload = _mostly_mutated(rng, rng.choice(self._right))
         try:
-            accepted = self._desk.accept(payload)
+            accepted = self._desk.accept(payload, 1.0)
         except EvidenceError as error:
             self.refused[str(error).split(":")[0].split(" ")[0]] += 1
             return
@@ -208,6 +213,43 @@ class Receipts:
         """No record is gone."""
         assert len(self._spool.pending(0, 100)) == 12
         self._spool.close()
+
+
+class Commands:
+    """Commands, to the agent's desk: no wrong one is executed."""
+
+    def __init__(self, _folder: Path) -> None:
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self._key = chain.new_key()
+        self._right = [self._signed(name, chain_key) for name in (GATEWAY, "other") for chain_key in (self._key, None)]
+
+    def _signed(self, gateway: str, key: EllipticCurvePrivateKey | None) -> bytes:
+        key = key or chain.new_key()
+        order = wire.CommandBody(
+            gateway=gateway, counter=5, command="resend", arguments={"from_seq": 3, "through_seq": 9}, not_before_s=50,
+            expires_s=150,
+        )  # fmt: skip
+        body = json.dumps(to_builtins(order))
+        signature = chain.sign(key, chain.command_text(body))
+        message = wire.Command(v=1, kind="command", body=body, public_key=chain.public_text(key), sig=signature)
+        return wire.encode(message)
+
+    def feed(self, rng: Random) -> None:
+        """Offer a spoilt command; what is executed is what the operator signed."""
+        desk = CommandDesk(GATEWAY, chain.public_text(self._key), Book())
+        try:
+            order = desk.judge(_mostly_mutated(rng, rng.choice(self._right)), 100.0, "S")
+        except (RefusalError, NotYetError) as error:
+            self.refused[type(error).__name__] += 1
+            return
+        assert order is not None, "a command that never came before was taken for a repetition"
+        assert (order.counter, order.command, dict(order.arguments)) == (5, "resend", {"from_seq": 3, "through_seq": 9})
+        assert desk.book.counter == 5, "a command is executed whose counter can be used again"
+        self.accepted += 1
+
+    def close(self) -> None:
+        """Nothing to let go."""
 
 
 class Config:
@@ -281,10 +323,16 @@ class SpoolFile:
         """Nothing to let go."""
 
 
-TARGETS: dict[str, tuple[type[Modbus | Collector | Receipts | Config | SpoolFile], float]] = {
-    "modbus": (Modbus, 0.70),  # with its share of the inputs: the cheap ones are fed more
+def _mostly_mutated(rng: Random, payload: bytes) -> bytes:
+    """Leave one in ten as it is: a signature lets hardly any change through, and what is right must get in."""
+    return payload if rng.random() < 0.1 else mutated_json(rng, payload)
+
+
+TARGETS: dict[str, tuple[type[Modbus | Collector | Receipts | Commands | Config | SpoolFile], float]] = {
+    "modbus": (Modbus, 0.65),  # with its share of the inputs: the cheap ones are fed more
     "collector": (Collector, 0.14),
-    "receipts": (Receipts, 0.145),
+    "receipts": (Receipts, 0.10),
+    "commands": (Commands, 0.095),
     "config": (Config, 0.01),
     "spool": (SpoolFile, 0.005),
 }
