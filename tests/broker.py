@@ -53,6 +53,11 @@ class Broker:
         self.kill()
         raise RuntimeError(f"the broker did not start; its log:\n{self.log.read_text()}")
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal that does not end it."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a crash does: nothing is saved, no connection is closed politely."""
         self._end(signal.SIGKILL)

@@ -211,23 +211,23 @@ def test_it_logs_in_with_a_password(tmp_path: Path) -> None:
 def test_it_shows_a_certificate_and_wants_one(tmp_path: Path) -> None:
     """Over TLS with the fleet's own authority; a broker of another authority is not spoken to."""
     authority = Authority(tmp_path)
-    for name in ("broker", "centre.collector"):
+    for name in ("centre.broker", "centre.collector"):
         authority.issue(name)
     other = tmp_path / "other"
     other.mkdir()
     Authority(other)
     settings = (
-        f"cafile {tmp_path}/ca.crt", f"certfile {tmp_path}/broker.crt", f"keyfile {tmp_path}/broker.key",
+        f"cafile {tmp_path}/ca.pem", f"certfile {tmp_path}/centre.broker.pem", f"keyfile {tmp_path}/centre.broker.key",
         "require_certificate true",
     )  # fmt: skip
     identity = (
-        "--cert-file", f"{tmp_path}/centre.collector.crt", "--tls-key-file", f"{tmp_path}/centre.collector.key",
+        "--cert-file", f"{tmp_path}/centre.collector.pem", "--tls-key-file", f"{tmp_path}/centre.collector.key",
     )  # fmt: skip
     with mosquitto(tmp_path, *settings) as broker:
         url = broker.url.replace("mqtt://", "mqtts://")
-        with collector(tmp_path, url, "--ca-file", f"{other}/ca.crt", *identity) as process:
+        with collector(tmp_path, url, "--ca-file", f"{other}/ca.pem", *identity) as process:
             process.says("certificate verify failed")
-        with collector(tmp_path, url, "--ca-file", f"{tmp_path}/ca.crt", *identity) as process:
+        with collector(tmp_path, url, "--ca-file", f"{tmp_path}/ca.pem", *identity) as process:
             log = process.says("subscribed")
 
     assert "WARNING" not in log

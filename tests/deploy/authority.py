@@ -1,69 +1,51 @@
-"""A certificate authority of one test, on disk as a broker reads it."""
+"""The shipped authority in the folder of one test, with everybody's keys and certificates as a broker reads them."""
 
-import datetime
-import ipaddress
 import ssl
+import time
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
-_DAY = datetime.timedelta(days=1)
+from agent.deliver import chain
+from agent.deliver.durable import write_file
+from agent.deliver.keys import private_pem
+from collector.ca.authority import Authority as Shipped
+from collector.ca.authority import create
 
 
 class Authority:
-    """Issues certificates into a folder: ``ca.crt``, ``NAME.crt`` and ``NAME.key``, and ``revoked.crl``."""
+    """Issues certificates into a folder: ``ca.pem``, ``NAME.pem`` and ``NAME.key``, and ``crl.pem``."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._now = datetime.datetime.now(datetime.UTC)
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("authority of a test")
-        self._write("ca.crt", self._sign(self._name, self._key, authority=True).public_bytes(Encoding.PEM))
-        self.revoke()
+        if not (folder / "ca.key").exists():
+            create(folder, "authority of a test", time.time())
+        self.shipped = Shipped.open(folder, time.time)
+        self.shipped.publish()
 
-    def issue(self, common_name: str) -> x509.Certificate:
-        """Write a certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(_name(common_name), key, authority=False)
-        self._write(f"{common_name}.crt", certificate.public_bytes(Encoding.PEM))
-        self._write(f"{common_name}.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return certificate
+    def issue(self, name: str, *, days: float = 1.0) -> None:
+        """Write a certificate and its key: of the centre where the name has a dot, else of a gateway that enrols."""
+        hosts = ("127.0.0.1", "localhost") if name == "centre.broker" else ()
+        key, certificate = self.shipped.issue(name, days, hosts) if "." in name else self._enrol(name, days)
+        write_file(self._folder / f"{name}.key", key)
+        write_file(self._folder / f"{name}.pem", certificate)
 
-    def revoke(self, *certificates: x509.Certificate) -> None:
-        """Write the list of revoked certificates: these and no others."""
-        revoked = x509.CertificateRevocationListBuilder(self._name, self._now - _DAY, self._now + _DAY)
-        for certificate in certificates:
-            entry = x509.RevokedCertificateBuilder(certificate.serial_number, self._now - _DAY).build()
-            revoked = revoked.add_revoked_certificate(entry)
-        self._write("revoked.crl", revoked.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    def revoke(self, name: str) -> None:
+        """Put the certificates of a name on the list."""
+        self.shipped.revoke(name)
 
-    def context(self, common_name: str) -> ssl.SSLContext:
+    def context(self, name: str) -> ssl.SSLContext:
         """Give what the client of this name connects with."""
-        context = ssl.create_default_context(cafile=str(self._folder / "ca.crt"))
-        context.load_cert_chain(self._folder / f"{common_name}.crt", self._folder / f"{common_name}.key")
+        context = ssl.create_default_context(cafile=str(self._folder / "ca.pem"))
+        context.load_cert_chain(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         return context
 
-    def _write(self, name: str, content: bytes) -> None:
-        (self._folder / name).write_bytes(content)
-
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool) -> x509.Certificate:
-        usage = x509.KeyUsage(not authority, False, False, False, False, authority, authority, False, False)
-        here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        builder = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number())
-        return (
-            builder.not_valid_before(self._now - _DAY)
-            .not_valid_after(self._now + _DAY)
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .add_extension(here, critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    def _enrol(self, name: str, days: float) -> tuple[bytes, bytes]:
+        key = chain.new_key()
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+        secret = self.shipped.token(name, 1.0, replace=True).split(".")[1]
+        certificate = self.shipped.enrol(secret, request.public_bytes(Encoding.PEM).decode(), days)
+        return private_pem(key), certificate.encode()

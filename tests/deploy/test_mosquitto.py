@@ -1,10 +1,12 @@
-"""The shipped broker configuration and access rules, run by a real mosquitto."""
+"""The shipped broker configuration and access rules: a real mosquitto, certificates of the shipped authority."""
 
 import contextlib
 import getpass
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from tests.deploy.authority import Authority
 DEPLOY = Path(__file__).parents[2] / "deploy"
 _PARTS = re.split(r"^# ---- (.+?) -+$", (DEPLOY / "mosquitto.conf").read_text(), flags=re.M)
 SHIPPED = dict(zip(_PARTS[1::2], _PARTS[2::2], strict=True))
-GATEWAY, OTHER, COLLECTOR, READER = "campus-01", "campus-02", "centre.collector", "centre.reader"
+GATEWAY, OTHER = "campus-01", "campus-02"
+COLLECTOR, OPERATOR, READER = "centre.collector", "centre.operator", "centre.reader"
 
 
 @contextlib.contextmanager
@@ -27,8 +30,9 @@ def shipped_broker(folder: Path, section: str) -> Iterator[Broker]:
     text = re.sub(r"^listener .*", f"listener {port} 127.0.0.1", text, flags=re.M)
     text = re.sub(r"^persistence_location .*", f"persistence_location {folder}", text, flags=re.M)
     text = text.replace("/etc/mosquitto/flatwatt.acl", str(DEPLOY / "mosquitto.acl"))
+    text = re.sub(r" (/etc/mosquitto/certs|/var/lib/flatwatt-ca)/", f" {folder}/", text)
     config = folder / "mosquitto.conf"
-    config.write_text(text.replace("/etc/mosquitto/certs", str(folder)).replace("\nuser mosquitto\n", "\n"))
+    config.write_text(text.replace("\nuser mosquitto\n", "\n"))
     broker = Broker((shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config), port, folder / "broker.log")
     broker.start()
     try:
@@ -45,16 +49,18 @@ def client(broker: Broker, program: str, *options: str, lines: str = "") -> subp
 
 def certificate(folder: Path, name: str) -> tuple[str, ...]:
     """Give the options by which a client shows who it is."""
-    return ("--cafile", f"{folder}/ca.crt", "--cert", f"{folder}/{name}.crt", "--key", f"{folder}/{name}.key")
+    return ("--cafile", f"{folder}/ca.pem", "--cert", f"{folder}/{name}.pem", "--key", f"{folder}/{name}.key")
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[tuple[Broker, Path]]:
     """A broker with the fleet's settings, and the folder with everybody's certificates."""
     authority = Authority(tmp_path)
-    for name in (GATEWAY, OTHER, COLLECTOR, READER, "broker"):
+    for name in (GATEWAY, OTHER, COLLECTOR, OPERATOR, READER, "centre.broker"):
         authority.issue(name)
-    authority.revoke(authority.issue("stolen-01"))
+    authority.issue("stolen-01")
+    authority.revoke("stolen-01")
+    authority.issue("late-01", days=1e-9)
     with shipped_broker(tmp_path, "a fleet") as broker:
         yield broker, tmp_path
 
@@ -84,11 +90,12 @@ def test_retained_states_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_everybody_speaks_only_in_their_own_place(fleet: tuple[Broker, Path]) -> None:
-    """A gateway as itself upwards, the collector downwards, a reader and a stranger to the rules not at all."""
+    """A gateway as itself upwards, the collector by receipts, the operator by commands, all others not at all."""
     broker, folder = fleet
-    topics = [f"flatwatt/v1/{name}/{way}" for name in (GATEWAY, OTHER) for way in ("up/status", "down/receipt")]
-    for speaker in (GATEWAY, COLLECTOR, READER):
-        for topic in [*topics, "other/topic"]:
+    ways = ("up/status", "down/receipt", "down/command")
+    topics = [f"flatwatt/v1/{name}/{way}" for name in (GATEWAY, OTHER) for way in ways]
+    for speaker in (GATEWAY, COLLECTOR, OPERATOR, READER):
+        for topic in [*topics, "other/topic", "$SYS/broker/clients"]:
             words = ("-r", "-t", topic, "-m", speaker, "-V", "5")
             client(broker, "mosquitto_pub", *certificate(folder, speaker), *words)
     heard = client(broker, "mosquitto_sub", *certificate(folder, READER), "-t", "#", "-W", "1", "-F", "%t %p").stdout
@@ -97,31 +104,74 @@ def test_everybody_speaks_only_in_their_own_place(fleet: tuple[Broker, Path]) ->
         f"flatwatt/v1/{GATEWAY}/up/status {GATEWAY}",
         f"flatwatt/v1/{GATEWAY}/down/receipt {COLLECTOR}",
         f"flatwatt/v1/{OTHER}/down/receipt {COLLECTOR}",
+        f"flatwatt/v1/{GATEWAY}/down/command {OPERATOR}",
+        f"flatwatt/v1/{OTHER}/down/command {OPERATOR}",
     }
 
 
 def test_a_gateway_hears_only_what_is_meant_for_it(fleet: tuple[Broker, Path]) -> None:
-    """Whatever it subscribes to."""
+    """Whatever it subscribes to, the broker's own figures included."""
     broker, folder = fleet
     for name in (GATEWAY, OTHER):
         words = ("-r", "-t", f"flatwatt/v1/{name}/down/receipt", "-m", "{}")
         client(broker, "mosquitto_pub", *certificate(folder, COLLECTOR), *words)
         words = ("-r", "-t", f"flatwatt/v1/{name}/up/status", "-m", "{}")
         client(broker, "mosquitto_pub", *certificate(folder, name), *words)
-    heard = client(broker, "mosquitto_sub", *certificate(folder, GATEWAY), "-t", "#", "-W", "1", "-F", "%t").stdout
+    asked = ("-t", "#", "-t", "$SYS/#", "-t", f"flatwatt/v1/{OTHER}/down/#", "-t", "$share/g/flatwatt/#")
+    heard = client(broker, "mosquitto_sub", *certificate(folder, GATEWAY), *asked, "-W", "1", "-F", "%t").stdout
 
-    assert heard.splitlines() == [f"flatwatt/v1/{GATEWAY}/down/receipt"]
+    assert set(heard.splitlines()) == {f"flatwatt/v1/{GATEWAY}/down/receipt"}
 
 
-def test_nobody_connects_without_a_valid_certificate(fleet: tuple[Broker, Path]) -> None:
-    """Neither with none nor with a revoked one; with a valid one it works."""
+def test_nobody_connects_without_a_valid_certificate(fleet: tuple[Broker, Path], tmp_path: Path) -> None:
+    """Neither with none nor with one that is revoked, has expired, or is of another authority."""
     broker, folder = fleet
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    Authority(foreign).issue(GATEWAY)
     word = ("-t", f"flatwatt/v1/{GATEWAY}/up/status", "-m", "{}")
     shown = {
-        "none": ("--cafile", f"{folder}/ca.crt"),
+        "none": ("--cafile", f"{folder}/ca.pem"),
         "revoked": certificate(folder, "stolen-01"),
+        "expired": certificate(folder, "late-01"),
+        "foreign": ("--cafile", f"{folder}/ca.pem", *certificate(foreign, GATEWAY)[2:]),
+        "of a server": certificate(folder, "centre.broker"),
         "valid": certificate(folder, GATEWAY),
     }
 
-    codes = {name: client(broker, "mosquitto_pub", *options, *word).returncode for name, options in shown.items()}
-    assert (codes["valid"], bool(codes["none"]), bool(codes["revoked"])) == (0, True, True)
+    let_in = [
+        name for name, options in shown.items() if not client(broker, "mosquitto_pub", *options, *word).returncode
+    ]
+    assert let_in == ["valid"]
+
+
+def test_a_revocation_counts_from_the_next_reload(fleet: tuple[Broker, Path]) -> None:
+    """The broker need not be restarted for it."""
+    broker, folder = fleet
+    word = (*certificate(folder, OTHER), "-t", f"flatwatt/v1/{OTHER}/up/status", "-m", "{}")
+    before = client(broker, "mosquitto_pub", *word).returncode
+    Authority(folder).revoke(OTHER)
+
+    broker.send(signal.SIGHUP)
+
+    deadline = time.monotonic() + 5
+    while not (after := client(broker, "mosquitto_pub", *word).returncode) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (before, bool(after)) == (0, True)
+
+
+def test_nobody_pushes_another_off_the_broker(fleet: tuple[Broker, Path]) -> None:
+    """The client id is the certificate's name, whatever somebody calls himself."""
+    broker, folder = fleet
+    listening = ["mosquitto_sub", "-h", broker.host, "-p", str(broker.port), *certificate(folder, GATEWAY), "-t", "#"]
+    with subprocess.Popen([*listening, "-C", "1", "-W", "5"], stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 5
+        while f"as {GATEWAY} (" not in broker.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        word = ("-i", GATEWAY, "-t", f"flatwatt/v1/{OTHER}/up/status", "-m", "{}")
+        client(broker, "mosquitto_pub", *certificate(folder, OTHER), *word)
+        word = ("-r", "-t", f"flatwatt/v1/{GATEWAY}/down/receipt", "-m", "still there")
+        client(broker, "mosquitto_pub", *certificate(folder, COLLECTOR), *word)
+        heard, _ = process.communicate(timeout=10)
+
+    assert heard == "still there\n"
