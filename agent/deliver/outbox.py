@@ -1,155 +1,286 @@
 """Which record goes out next, and which once more. Decides only; the publisher sends.
 
-Alarms go first, then what the collector asked for again, then everything in order. A record that
-the broker has taken is not forgotten: it is sent again after a new connection, when a receipt
-names it as missing, and, a few at a time and ever more rarely, when receipts stay away.
+Alarms go first, then live records, then everything else in order of its number, at a bounded rate.
+So the collector has holes while a backlog drains, and its receipts name them; of these only what
+went out and got lost is sent again. What the broker has taken is neither forgotten nor repeated
+until the collector says that it lacks it. Where the collector says nothing, one record goes again
+every now and then: its answer tells what else is wanted.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
+from random import Random
 
+from agent.deliver.pace import Bucket, Patience
+from agent.deliver.ranges import Ranges
 from agent.deliver.spool import Spool
 from agent.records import Envelope, Receipt
 
 IN_FLIGHT = 16  # unacknowledged at a time: bounds what a lost connection repeats
-_FETCH = 64  # records read from the spool at once; a new alarm waits for no more than these
+_BACKLOG_IN_FLIGHT = 12  # of these; the rest is kept free for alarms and live records
+_UNANSWERED = 512  # of a backlog, taken since the last receipt: mosquitto keeps 1,000 for a collector that is away
+_BURST_S = 0.1  # of a backlog's rate at once: it leaves in steps of half that time
+_FETCH = 64  # records read from the spool at once
 _URGENT = ("alarm", "gap")  # behind a gap no receipt goes on without it
-_GRACE_S = 1.0  # a record on its way is not missing: alarms overtake, and receipts lag behind
-_REPEAT = 256  # records that a silence of the collector repeats: enough to learn whether it is back
-_PATIENCE = 32  # the pauses between such repetitions double up to this multiple
+_LIVE_S = 60.0  # windows that wait for longer are history, and the newest one goes before them
+_GRACE_S = 3.0  # what the broker took so recently is not lost: receipts come once a second, and take their way
+_PROBE_S = 5.0  # without a receipt for so long, ask by sending one record again
+_AWAY_S = 60.0  # a collector that speaks after so long was away, and may have lost something
+_ASIDE_S = 3600.0  # what the broker would not take is tried again, should its rules have changed
+_ASKED = 32  # the pauses between such questions double up to this multiple of resend_after_s
+_RETRY_S = 1.0  # first pause after a broker knew of no subscriber, or would not take a record
+_TRIES = 3  # a record that was under way when so many connections broke may be the reason
 
 
 class Outbox:
-    """The order of sending for one spool. ``by_broker``: an acknowledgement of the broker counts as the receipt."""
+    """The order of sending for one spool.
 
-    def __init__(self, spool: Spool, resend_after_s: float, *, by_broker: bool) -> None:
+    ``by_broker``: an acknowledgement of the broker counts as the receipt. ``in_flight`` may be set to
+    less where the broker wants less.
+    """
+
+    def __init__(
+        self, spool: Spool, resend_after_s: float, drain_per_s: float, *, by_broker: bool, chance: Random
+    ) -> None:
         self._spool = spool
-        self._resend_after_s = resend_after_s
         self._by_broker = by_broker
-        self._reached: set[int] = set()  # by broker only: acknowledged above the first that is not
-        self._pause_s = resend_after_s
-        self._silent_since_s = 0.0
-        self._repeated = 0  # the last record of the last repetition, 0 where none is out
-        self._missing: Sequence[tuple[int, int]] = ()
-        self.rewind(0.0)
+        self.in_flight = IN_FLIGHT
+        self.throttled = False  # a backlog waits for nothing but its rate
+        self._bucket = Bucket(drain_per_s, max(IN_FLIGHT, drain_per_s * _BURST_S), chance)
+        self._question = Patience(min(_PROBE_S, resend_after_s), resend_after_s * _ASKED)
+        self._repetition = Patience(_GRACE_S, max(_GRACE_S, resend_after_s))
+        self._hold = Patience(_RETRY_S, max(_RETRY_S, resend_after_s))
+        self.sent = self.sent_again = 0  # the latter: records, for the second time or more
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take up a stream: all of it is backlog."""
+        spool = self._spool
+        self._stream = spool.stream
+        self._seen = spool.last_seq
+        self._waiting = Ranges([(spool.receipted + 1, spool.last_seq)])  # to be sent, or to be sent again
+        self._flying: set[int] = set()  # sent, and not acknowledged
+        self._fresh: dict[int, float] = {}  # acknowledged, and when; the last seconds only
+        self._reached = Ranges()  # by broker only: acknowledged above the first that is not
+        self._sent_once = Ranges()
+        self._tries: dict[int, int] = {}  # how many connections broke while it was under way
+        self._suspects = Ranges()  # broke some: they go alone, after all others
+        self._aside = Ranges()  # cannot be sent on this connection
+        self._live_from, self._live_since_s = spool.last_seq + 1, 0.0
+        self._alarms: deque[Envelope] = deque()
+        self._alarms_seen = spool.receipted
+        self._read: dict[int, Envelope] = {}  # records read ahead
+        self._unanswered = 0
+        self._aside_since_s = self._heard_s = 0.0
+        self._missing: tuple[tuple[int, int], ...] = ()
+        self._quiet_until_s = self._held_until_s = self._silent_since_s = 0.0
+        self._held = False
 
     def rewind(self, now_s: float) -> None:
-        """Start over from the first unconfirmed record: a new connection knows nothing of the old."""
-        self._in_flight: set[int] = set()
-        self._queue: deque[Envelope] = deque()
-        self._again: deque[tuple[int, int]] = deque()
-        self._cursor = self._alarm_cursor = self._settled = self._spool.receipted
-        self._marks: deque[tuple[float, int]] = deque()
-        self._ahead: set[int] = set()  # alarms above the cursor that went first
-        self._quiet_until_s = now_s + _GRACE_S
+        """Begin on a new connection: what was under way may be lost; what was taken is not, until somebody says so."""
+        for seq in self._flying:
+            self._tries[seq] = self._tries.get(seq, 0) + 1
+            (self._suspects if self._tries[seq] >= _TRIES else self._waiting).add(seq)
+        self._flying.clear()
+        self._try_aside(now_s)
+        self.in_flight = IN_FLIGHT
+        self._release()
+        self._question.reset()
+        self._silent_since_s = now_s
 
     @property
     def confirmed(self) -> bool:
         """Whether everything that was written is confirmed."""
         return self._spool.receipted == self._spool.last_seq
 
+    @property
+    def set_aside_count(self) -> int:
+        """How many records the broker does not take."""
+        return len(self._aside)
+
+    def look(self, now_s: float) -> None:
+        """Notice what was written: it is live, together with what was live a moment ago and is not out yet."""
+        spool = self._spool
+        if spool.stream != self._stream:
+            self._begin()
+        if spool.last_seq == self._seen:
+            return
+        is_out = self._waiting.first_from(self._live_from) is None
+        if is_out or now_s - self._live_since_s > _LIVE_S:
+            self._live_from, self._live_since_s = self._seen + 1, now_s
+        self._waiting.add(self._seen + 1, spool.last_seq)
+        self._seen = spool.last_seq
+
     def take(self, now_s: float) -> Envelope | None:
-        """Give the next record to send; None where there is none, or enough are unacknowledged."""
-        while len(self._in_flight) < IN_FLIGHT:
-            if not self._queue:
-                self._fetch(now_s)
-            if not self._queue:
-                return None
-            envelope = self._queue.popleft()
-            if envelope.seq > self._spool.receipted and envelope.seq not in self._in_flight:
-                self._in_flight.add(envelope.seq)
-                return envelope
+        """Give the next record to send; None where there is none, or none may go yet."""
+        self.look(now_s)
+        self.throttled = False
+        if len(self._flying) >= self.in_flight:
+            return None
+        envelope = self._next_alarm()
+        if envelope is None and not (self._held and (now_s < self._held_until_s or self._flying)):
+            envelope = self._next_live() or self._next_of_backlog(now_s) or self._next_suspect()
+        if envelope is not None:
+            self._take_out(envelope.seq)
+        return envelope
+
+    def _take_out(self, seq: int) -> None:
+        self._waiting.remove(seq)
+        self._suspects.remove(seq)
+        self._flying.add(seq)
+        self.sent += 1
+        self.sent_again += seq in self._sent_once
+        self._sent_once.add(seq)
+
+    def _next_alarm(self) -> Envelope | None:
+        while self._alarms_seen < self._seen and not self._alarms:
+            found = self._spool.pending(self._alarms_seen, _FETCH, kinds=_URGENT, through=self._seen)
+            self._alarms_seen = found[-1].seq if len(found) == _FETCH else self._seen
+            self._alarms.extend(found)
+        while self._alarms:
+            if (alarm := self._alarms.popleft()).seq in self._waiting:
+                return alarm
         return None
 
-    def acknowledged(self, seq: int, *, reached: bool) -> None:
-        """Note the broker's answer; ``reached`` is false where it knows of no subscriber."""
-        self._in_flight.discard(seq)
-        if not (self._by_broker and reached):
+    def _next_live(self) -> Envelope | None:
+        return self._first_waiting(self._live_from)
+
+    def _next_of_backlog(self, now_s: float) -> Envelope | None:
+        if not self._waiting or self._unanswered >= _UNANSWERED or len(self._flying) >= _BACKLOG_IN_FLIGHT:
+            return None
+        envelope = self._first_waiting(0)
+        if envelope is not None and not self._bucket.take(now_s):
+            self._read[envelope.seq] = envelope
+            self.throttled = True
+            return None
+        return envelope
+
+    def _next_suspect(self) -> Envelope | None:
+        if self._flying or self.throttled:
+            return None
+        while (seq := self._suspects.first_from(0)) is not None:
+            if found := self._spool.pending(seq - 1, 1, through=seq):
+                return found[0]
+            self._suspects.remove(seq)
+        return None
+
+    def _first_waiting(self, from_seq: int) -> Envelope | None:
+        """Read the first record that waits; what the spool does not have any more waits no longer."""
+        while (seq := self._waiting.first_from(from_seq)) is not None:
+            if seq not in self._read:
+                self._read = {envelope.seq: envelope for envelope in self._spool.pending(seq - 1, _FETCH)}
+            if seq in self._read:
+                return self._read.pop(seq)
+            self._waiting.remove(seq, min(self._read, default=self._seen + 1) - 1)
+        return None
+
+    def acknowledged(self, seq: int, now_s: float) -> None:
+        """Note that the broker has taken a record, for somebody."""
+        self._flying.discard(seq)
+        self._tries.pop(seq, None)
+        if self._held:
+            self._release()
+        if not self._by_broker:
+            self._fresh.pop(seq, None)  # in the order of time
+            self._fresh[seq] = now_s
+            self._unanswered += 1
             return
         self._reached.add(seq)
-        through = self._spool.receipted
-        while through + 1 in self._reached:
-            through += 1
-            self._reached.discard(through)
-        self._spool.receipt(through)
+        first, last = next(iter(self._reached))
+        if first <= self._spool.floor + 1:
+            self._reached.remove(first, last)
+            self._spool.receipt(last)
+
+    def returned(self, seq: int, now_s: float, *, refused: bool) -> None:
+        """Note that the broker would not take a record, or knew of no subscriber: later one goes alone first."""
+        self._flying.discard(seq)
+        (self._aside if refused else self._waiting).add(seq)
+        if not self._held or now_s >= self._held_until_s:
+            self._held, self._held_until_s = True, now_s + self._hold.use()
+
+    def set_aside(self, seq: int) -> None:
+        """Leave out a record that this connection cannot carry."""
+        self._flying.discard(seq)
+        self._aside.add(seq)
+
+    def _try_aside(self, now_s: float) -> None:
+        for first, last in self._aside:
+            self._waiting.add(first, last)
+        self._aside, self._aside_since_s = Ranges(), now_s
+
+    def _release(self) -> None:
+        """Send freely again; alarms that found nobody go first."""
+        self._held = False
+        self._hold.reset()
+        self._alarms_seen = self._spool.receipted
+        self._alarms.clear()
 
     def receipted(self, receipt: Receipt, now_s: float) -> None:
         """Let the spool forget what the collector has, and note what it lacks."""
+        goes_on = receipt.through > self._spool.receipted
+        if goes_on or now_s - self._heard_s > _AWAY_S:
+            self._question.reset()
         self._missing = receipt.missing
-        if receipt.through <= self._spool.receipted:
+        self._unanswered = 0
+        self._silent_since_s = self._heard_s = now_s
+        if self._held:
+            self._release()
+        if not goes_on:
             return
         self._spool.receipt(receipt.through)
-        self._pause_s, self._silent_since_s = self._resend_after_s, now_s
-        goes_on = receipt.through == self._repeated and not receipt.missing
-        self._repeated = 0
-        if goes_on:  # it took the whole repetition and has nothing beyond: the next ones at once
-            self._repeat()
+        self._repetition.reset()
+        for gone in (self._waiting, self._suspects, self._aside, self._sent_once):
+            gone.remove(0, receipt.through)
 
     def send_again(self, first: int, last: int) -> None:
         """Queue records ``first..last`` once more: somebody asked for them."""
-        self._again.append((first, last))
+        self._waiting.add(max(first, self._spool.receipted + 1), min(last, self._seen))
 
     def tick(self, now_s: float) -> None:
-        """Repeat the oldest records where no receipt came for too long."""
-        if self._spool.receipted >= self._cursor:
-            self._silent_since_s, self._pause_s = now_s, self._resend_after_s
-        elif now_s - self._silent_since_s >= self._pause_s:
-            self._repeat()
+        """Send again what is missing, and ask where nothing was heard for too long."""
+        self.look(now_s)
+        while self._fresh and now_s - next(iter(self._fresh.values())) >= _GRACE_S:
+            del self._fresh[next(iter(self._fresh))]
+        if self._aside and now_s - self._aside_since_s > _ASIDE_S:
+            self._try_aside(now_s)
+        if self._by_broker:
+            return
+        self._repeat_missing(now_s)
+        newest = self._newest_unanswered()
+        if newest is None:
             self._silent_since_s = now_s
-            self._pause_s = min(self._pause_s * 2, self._resend_after_s * _PATIENCE)
-
-    def _repeat(self) -> None:
-        first, last = self._spool.receipted + 1, min(self._cursor, self._spool.receipted + _REPEAT)
-        if first <= last:
-            self._again.append((first, last))
-            self._repeated = last
-
-    def _fetch(self, now_s: float) -> None:
-        if self._fetch_urgent():
-            return
-        self._grant_missing(now_s)
-        if self._fetch_again(now_s):
-            return
-        self._fetch_in_order(now_s)
-
-    def _fetch_urgent(self) -> bool:
-        alarms = self._spool.pending(max(self._alarm_cursor, self._cursor), _FETCH, kinds=_URGENT)
-        if not alarms:
-            return False
-        self._alarm_cursor = alarms[-1].seq
-        self._ahead.update(alarm.seq for alarm in alarms)
-        self._queue.extend(alarms)
-        return True
-
-    def _fetch_again(self, now_s: float) -> bool:
-        while self._again:
-            first, last = self._again.popleft()
-            found = self._spool.pending(first - 1, _FETCH, through=last)
-            self._queue.extend(found)
-            if found and found[-1].seq < last:
-                self._again.appendleft((found[-1].seq + 1, last))
-            self._quiet_until_s = now_s + _GRACE_S
-            if found:
-                return True
-        return False
-
-    def _fetch_in_order(self, now_s: float) -> None:
-        found = self._spool.pending(self._cursor, _FETCH)
-        if not found:
-            return
-        if self._cursor <= self._spool.receipted:  # nothing was outstanding: the silence begins only now
+            self._question.reset()
+        elif now_s - self._silent_since_s >= self._question.pause_s:
+            self._question.use()
             self._silent_since_s = now_s
-        self._cursor = found[-1].seq
-        self._marks.append((now_s, self._cursor))
-        self._queue.extend(envelope for envelope in found if envelope.seq not in self._ahead)
-        self._ahead = {seq for seq in self._ahead if seq > self._cursor}
+            self._waiting.add(newest)
+            self._unanswered = min(self._unanswered, _UNANSWERED - 1)
 
-    def _grant_missing(self, now_s: float) -> None:
-        """Queue what is missing at the collector, but for what is still on its way."""
-        while self._marks and self._marks[0][0] <= now_s - _GRACE_S:
-            self._settled = self._marks.popleft()[1]
-        if not self._missing or self._again or now_s < self._quiet_until_s:
+    def _repeat_missing(self, now_s: float) -> None:
+        """Queue what the collector lacks, but for what was never sent, and what is still on its way."""
+        if not self._missing or now_s < self._quiet_until_s:
             return
-        ranges = ((first, min(last, self._settled)) for first, last in self._missing)
-        self._again.extend((first, last) for first, last in ranges if first <= last)
-        self._missing = ()
+        lost = Ranges(self._missing)
+        on_the_way = [seq for seq in (*self._flying, *self._fresh) if seq in lost]
+        self._missing = tuple((seq, seq) for seq in on_the_way)  # looked at again in a moment
+        for first, last in (*self._not_sent(), *self._missing, (0, self._spool.receipted)):
+            lost.remove(first, last)
+        for first, last in lost:
+            self._waiting.add(first, last)
+        if lost:
+            self._quiet_until_s = now_s + self._repetition.use()
+
+    def _not_sent(self) -> Iterator[tuple[int, int]]:
+        for some in (self._waiting, self._suspects, self._aside):
+            yield from some
+
+    def _newest_unanswered(self) -> int | None:
+        """Give the newest record that the broker has and no receipt covers."""
+        seq, before = self._seen, -1
+        while seq != before and seq > self._spool.receipted:
+            before = seq
+            for some in (self._waiting, self._suspects, self._aside):
+                seq = some.last_outside(seq)
+            while seq in self._flying:
+                seq -= 1
+        return seq if seq > self._spool.receipted else None

@@ -8,51 +8,50 @@ acknowledged it and knows of a subscriber.
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from random import Random
 from typing import Literal
 
 from agent.config import DeliveryConfig, MqttConfig
 from agent.deliver import wire
-from agent.deliver.keys import load_public_key
-from agent.deliver.outbox import Outbox
-from agent.deliver.publisher_link import Access, Link, LinkError
-from agent.deliver.receipts import ReceiptDesk
+from agent.deliver.complaints import Complaints
+from agent.deliver.inbox import Inbox
+from agent.deliver.lag import Lag
+from agent.deliver.outbox import IN_FLIGHT, Outbox
+from agent.deliver.publisher_access import Access
+from agent.deliver.publisher_link import Link
+from agent.deliver.publisher_status import PublisherStatus
+from agent.deliver.publisher_trouble import Backoff, LinkError, Trouble
 from agent.deliver.spool import Spool
-from agent.errors import EvidenceError, InputError
+from agent.errors import InputError
+from agent.records import Envelope, Receipt
 
 logger = logging.getLogger(__name__)
 
 State = Literal["online", "offline"]
 
 _PROTOCOLS = {"auto": ("5", "3.1.1"), "5": ("5",), "3.1.1": ("3.1.1",)}
-_ACK_S = 30.0  # a broker that takes records but acknowledges none for so long is as good as gone
+_ACK_S = 30.0  # a broker that takes records but acknowledges none for so long is as good as gone,
+_SLOWEST_BYTES_PER_S = 600.0  # and for as long as they need on half a line of 9600 bit/s
 _TICK_S = 1.0  # keep-alive and repetitions are measured in many seconds
+_DRAIN_TICK_S = 0.05  # a backlog leaves in steps of so long
 _GOODBYE_S = 2.0  # brokers answer in milliseconds, and a person waits for the end
-_STEADY_S = 5.0  # a connection that lived so long resets the back-off
-_FIRST_PAUSE_S = 0.5  # a broker that restarts is back within seconds
-_LONGEST_PAUSE_S = 60.0  # one that was away for long is found again within a minute
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublisherStatus:
-    """What a person wants to know of the delivery."""
-
-    connected: bool
-    protocol: str  # of MQTT, as last spoken or tried
-    pending: int  # records not confirmed
-    error: str  # the present trouble, "" where there is none
+_STATUS_S = 900.0  # the status is published again at least so often, as usual windows are
+_LATE_S = 3600.0  # records without a receipt for so long, while there is a connection, are no hiccup
+_CLONE_KICKS = 3  # short connections in a row: brokers of MQTT 3.1.1 do not say that another one took over
+_NO_SUBSCRIBERS, _FAILURES = 0x10, 0x80  # reason codes of MQTT 5: taken, and nobody listens; this one and above
+_NOT_AUTHORIZED = 0x87
 
 
 class Publisher:
     """Delivers one spool to one broker.
 
-    ``status_payload`` makes the bytes of the retained birth and death message. ``report`` is told, as
-    (event, text), of receipts that are refused and of a collector that is trusted from now on; it
-    may append to the spool. ``on_command`` gets what arrives for us under ``down/command``; without it
-    nothing is asked for there. Raises :class:`InputError` where a file named in the configuration cannot
-    be used.
+    ``status_payload`` makes the bytes of the retained birth and death message; it is published anew
+    when what ``health`` gives changes. ``report`` is told, as (event, text), what an operator should
+    know; it may append to the spool. ``on_receipt`` gets each receipt that is believed, ``on_loss`` the
+    last record that a restored collector still has. ``on_command`` gets what arrives for us under
+    ``down/command``; without it nothing is asked for there. Raises :class:`InputError` where a file
+    named in the configuration cannot be used.
     """
 
     def __init__(
@@ -63,6 +62,9 @@ class Publisher:
         *,
         status_payload: Callable[[State], bytes],
         report: Callable[[str, str], None],
+        health: Callable[[], object] = lambda: None,
+        on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
+        on_loss: Callable[[int], None] = lambda _through: None,
         on_command: Callable[[bytes], None] | None = None,
     ) -> None:
         self._spool = spool
@@ -70,27 +72,46 @@ class Publisher:
         self._access = Access.read(mqtt)
         self._protocols = _PROTOCOLS[mqtt.protocol]
         self._mode = delivery.mode
-        key_file = delivery.collector_key_file
-        self._desk = ReceiptDesk(spool, load_public_key(key_file) if key_file else None)
-        self._outbox = Outbox(spool, delivery.resend_after_s, by_broker=delivery.mode == "broker")
         self._status_payload = status_payload
-        self._report = report
+        self._health = health
         self._on_command = on_command
-        self._topic = wire.topic(spool.gateway, "status")
+        self._complaints = Complaints(report)
+        self._outbox = Outbox(
+            spool,
+            delivery.resend_after_s,
+            delivery.drain_per_s,
+            by_broker=delivery.mode == "broker",
+            chance=Random(),  # noqa: S311 - jitter, no secret
+        )
+        self._lag = Lag(spool)
+        self._inbox = Inbox(spool, delivery.collector_key_file, self._complaints, on_receipt, on_loss)
+        self._topics = {kind: wire.topic(spool.gateway, kind) for kind in ("status", "receipt", "command")}
         self._link: Link | None = None
-        self._sent: dict[int, int] = {}  # the client's number of a message -> seq
+        self._sent: dict[int, Envelope] = {}  # by the client's number of a message
+        self._told_health: tuple[object, bool] = (None, False)
+        self._told_status_s = 0.0
         self._last_ack_s = 0.0
-        self._connected_s = 0.0
+        self._welcome_s: float | None = None  # when the broker let us in, of the present or the last connection
+        self._backoff = Backoff()
         self._error = ""
-        self._refused = ""
         self._confirmed = asyncio.Event()
 
     def status(self) -> PublisherStatus:
         """Give the present state."""
+        oldest_s = self._lag.oldest_s(_now_s())
         return PublisherStatus(
+            broker=str(self._access),
+            delivery=self._mode,
             connected=self._link is not None,
             protocol=self._protocols[0],
             pending=self._spool.last_seq - self._spool.receipted,
+            oldest_unreceipted_s=oldest_s,
+            receipt_lag_s=self._lag.last_s,
+            last_receipt_s=self._inbox.age_s(_now_s()),
+            is_late=self._link is not None and oldest_s is not None and oldest_s > _LATE_S,
+            sent=self._outbox.sent,
+            sent_again=self._outbox.sent_again,
+            set_aside=self._outbox.set_aside_count,
             error=self._error,
         )
 
@@ -100,25 +121,24 @@ class Publisher:
         Raises :class:`FlatwattError` where the spool cannot be used any more.
         """
         stopped = asyncio.ensure_future(stop.wait())
-        failures = 0
+        self._look()
         try:
             while not stop.is_set():
-                self._connected_s = _now_s()
+                trouble, self._welcome_s = Trouble.LOST, None
                 try:
                     await self._session(stopped)
                 except LinkError as error:
-                    self._trouble(error)
+                    trouble = error.trouble
+                    self._explain(error)
                 finally:
                     self._link = None
-                failures = 0 if _now_s() - self._connected_s > _STEADY_S else failures + 1
-                longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures, 16))
-                pause_s = random.uniform(0.0, longest_s)  # noqa: S311 - spreads a fleet's return, no secret
-                await asyncio.wait((stopped,), timeout=pause_s)
+                await asyncio.wait((stopped,), timeout=self._backoff.pause_s(trouble, self._lived_s()))
         finally:
             stopped.cancel()
 
     def notify(self) -> None:
         """Tell that the spool has new records."""
+        self._look()
         self._pump()
 
     def resend(self, first: int, last: int) -> None:
@@ -141,48 +161,72 @@ class Publisher:
             self._access = Access.read(self._mqtt)
         link = Link(self._access, self._protocols[0], f"flatwatt-{self._spool.gateway}")
         link.on_ack, link.on_message = self._acknowledged, self._received
+        opening = asyncio.ensure_future(link.open(self._topics["status"], self._status_payload("offline")))
         try:
-            await link.open(self._topic, self._status_payload("offline"))
+            await asyncio.wait((opening, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                return
+            opening.result()
             self._begin(link)
             while not stopped.done():
-                await asyncio.wait((stopped, link.broken), timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
+                pause_s = _DRAIN_TICK_S if self._outbox.throttled else _TICK_S
+                await asyncio.wait((stopped, link.broken), timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
                 if link.broken.done():
                     link.broken.result()
                 self._tick(link)
             await self._goodbye(link)
         finally:
+            opening.cancel()
             link.close()
 
     def _begin(self, link: Link) -> None:
         logger.info("connected to the broker at %s with MQTT %s", self._access, self._protocols[0])
         self._error = ""
-        self._connected_s = self._last_ack_s = _now_s()
+        self._welcome_s = self._last_ack_s = _now_s()
         self._sent.clear()
         self._outbox.rewind(_now_s())
+        self._outbox.in_flight = max(1, min(IN_FLIGHT, link.receive_maximum - 1))  # one for the status
         if self._mode == "collector":
-            link.subscribe(wire.topic(self._spool.gateway, "receipt"))
+            link.subscribe(self._topics["receipt"])
         if self._on_command is not None:
-            link.subscribe(wire.topic(self._spool.gateway, "command"))
-        link.publish(self._topic, self._status_payload("online"), retain=True)
+            link.subscribe(self._topics["command"])
         self._link = link
+        self._publish_status(link)
         self._pump()
 
     def _tick(self, link: Link) -> None:
         link.tick()
         now_s = _now_s()
-        if self._sent and now_s - self._last_ack_s > _ACK_S:
-            raise LinkError(f"the broker has acknowledged nothing for {_ACK_S:.0f} s")
+        bytes_out = sum(len(envelope.payload) for envelope in self._sent.values())
+        if self._sent and now_s - self._last_ack_s > _ACK_S + bytes_out / _SLOWEST_BYTES_PER_S:
+            raise LinkError(f"the broker has acknowledged nothing for {now_s - self._last_ack_s:.0f} s")
         self._outbox.tick(now_s)
+        if now_s - self._told_status_s >= _STATUS_S or self._present_health() != self._told_health:
+            self._publish_status(link)
         self._pump()
+
+    def _present_health(self) -> tuple[object, bool]:
+        return self._health(), self.status().is_late
+
+    def _publish_status(self, link: Link) -> None:
+        health = self._present_health()
+        if health[1] and not self._told_health[1]:
+            logger.warning("records wait for a receipt for more than %.0f s: is the collector running?", _LATE_S)
+        self._told_status_s, self._told_health = _now_s(), health
+        link.publish(self._topics["status"], self._status_payload("online"), retain=True)
 
     async def _goodbye(self, link: Link) -> None:
         """Publish the death ourselves: the will is for those who could not."""
         self._link = None  # no more records
         done = asyncio.Event()
-        farewell = link.publish(self._topic, self._status_payload("offline"), retain=True)
-        link.on_ack = lambda number, _reached: done.set() if number == farewell else None
+        farewell = link.publish(self._topics["status"], self._status_payload("offline"), retain=True)
+        link.on_ack = lambda number, _reason: done.set() if number == farewell else None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), _GOODBYE_S)
+
+    def _look(self) -> None:
+        self._lag.look(_now_s())
+        self._outbox.look(_now_s())
 
     def _pump(self) -> None:
         """Send as much as may be unacknowledged."""
@@ -190,60 +234,71 @@ class Publisher:
             return
         now_s = _now_s()
         while envelope := self._outbox.take(now_s):
+            if not self._link.carries(envelope.topic, envelope.payload):
+                self._too_large(envelope, self._link.packet_bytes)
+                continue
             if not self._sent:
                 self._last_ack_s = now_s
             retain = envelope.kind in wire.RETAINED_KINDS
-            self._sent[self._link.publish(envelope.topic, envelope.payload, retain=retain)] = envelope.seq
+            self._sent[self._link.publish(envelope.topic, envelope.payload, retain=retain)] = envelope
 
-    def _acknowledged(self, number: int, reached: bool) -> None:
-        seq = self._sent.pop(number, None)
-        self._last_ack_s = _now_s()
-        if seq is None:
+    def _too_large(self, envelope: Envelope, most: int) -> None:
+        self._outbox.set_aside(envelope.seq)
+        what = f"{envelope.kind} {envelope.seq} has {len(envelope.payload)} bytes; the broker takes {most} at most"
+        self._complain("too_large", f"{what}: raise its max_packet_size")
+
+    def _acknowledged(self, number: int, reason: int) -> None:
+        envelope, now_s = self._sent.pop(number, None), _now_s()
+        self._last_ack_s = now_s
+        if envelope is None or envelope.stream != self._spool.stream:
             return
-        self._outbox.acknowledged(seq, reached=reached)
+        if reason >= _FAILURES:
+            self._outbox.returned(envelope.seq, now_s, refused=True)
+            why = "not authorized: see its access rules" if reason == _NOT_AUTHORIZED else f"reason 0x{reason:02X}"
+            self._complain(f"puback {reason}", f"the broker does not take messages on {envelope.topic}: {why}")
+        elif reason == _NO_SUBSCRIBERS:
+            self._outbox.returned(envelope.seq, now_s, refused=False)
+        else:
+            self._outbox.acknowledged(envelope.seq, now_s)
         self._after_confirmation()
 
     def _received(self, topic: str, payload: bytes) -> None:
         if not payload:  # a retained receipt or command was cleared
             return
-        if topic != wire.topic(self._spool.gateway, "command"):
-            self._take_receipt(payload)
-        elif self._on_command is not None:
+        if topic == self._topics["command"] and self._on_command is not None:
             self._on_command(payload)
-
-    def _take_receipt(self, payload: bytes) -> None:
-        first = self._desk.key_id is None
-        try:
-            receipt = self._desk.accept(payload)
-        except EvidenceError as error:
-            self._refuse(str(error))
-            return
-        if receipt is None:
-            return
-        if first:
-            self._report("collector_pinned", f"the collector with key {self._desk.key_id} is trusted from now on")
-        self._outbox.receipted(receipt, _now_s())
-        self._after_confirmation()
+        elif topic == self._topics["receipt"]:
+            receipt = self._inbox.take(payload, _now_s())
+            if receipt is not None:
+                self._outbox.receipted(receipt, _now_s())
+                self._lag.look(_now_s())
+            self._after_confirmation()
 
     def _after_confirmation(self) -> None:
         if self._outbox.confirmed:
             self._confirmed.set()
         self._pump()
 
-    def _refuse(self, why: str) -> None:
-        """Report a refusal once, however often the same retained message comes back."""
-        if why == self._refused:
-            return
-        self._refused = why
-        logger.warning("%s", why)
-        self._report("receipt_refused", why)
+    def _lived_s(self) -> float:
+        return 0.0 if self._welcome_s is None else _now_s() - self._welcome_s
 
-    def _trouble(self, error: LinkError) -> None:
+    def _complain(self, sort: str, text: str) -> None:
+        self._error = text
+        self._complaints.tell("broker_refuses", sort, text, _now_s())
+
+    def _explain(self, error: LinkError) -> None:
         """Say once what is wrong, and try the other version of the protocol where that may be it."""
         text = str(error)
-        if error.unanswered and len(self._protocols) > 1:
+        if error.trouble is Trouble.UNANSWERED and len(self._protocols) > 1:
             self._protocols = self._protocols[::-1]
             text = f"{text}; trying MQTT {self._protocols[0]}"
+        if error.trouble is Trouble.REFUSED:
+            self._complaints.tell("broker_refuses", "connection", text, _now_s())
+        elif error.trouble is Trouble.TAKEN_OVER:
+            text = f"{text}: another gateway runs with the id {self._spool.gateway}"
+            self._complaints.tell("duplicate_client", "", text, _now_s())
+        elif self._welcome_s is not None and self._backoff.failures >= _CLONE_KICKS:
+            text = f"{text}, again and again: a bad line, or another gateway with the id {self._spool.gateway}"
         if text != self._error:
             logger.warning("%s; records wait in the spool", text)
         self._error = text

@@ -3,99 +3,66 @@
 paho is driven by the running event loop (its documented ``loop_read``, ``loop_write``,
 ``loop_misc``), not by a thread of its own: one thread touches the spool, the client and the state,
 and no lock is needed. Each connection is a new client, so nothing of a broken one lingers; what
-was under way is in the spool.
+was under way is in the spool. At the broker there is one session, so what is said to us while we
+are away waits there.
 """
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.config import MqttConfig
-from agent.errors import FlatwattError, InputError
+from agent.deliver.publisher_access import Access
+from agent.deliver.publisher_trouble import LinkError, Trouble, trouble_of
+from agent.errors import FlatwattError
 
-_KEEPALIVE_S = 30  # a dead line is noticed within twice this
-_CONNECT_S = 2.0  # a connection that is under way holds up the end of the program for so long
+KEEPALIVE_S = 30  # half of what home routers and mobile networks keep a silent connection for
+_SILENCE = 1.5  # of the keep-alive without a sign of life: the line is dead
+_CONNECT_S = 15.0  # a handshake of TLS over 9600 bit/s with 2 s of delay
 _CONNACK_S = 3.0  # an open port that does not answer is no broker, or one of another version
-_NO_SUBSCRIBERS = 0x10  # reason code of MQTT 5: taken, and nobody listens
+_SLOW_LINE = 4.0  # such a port is waited for as many times as long as it took to connect
+_SESSION_S = 7 * 86_400  # a command waits over a long weekend
+_RECEIVE_MAXIMUM = 20  # receipts and commands that we let the broker have under way
+_PACKET_BYTES = 262_144  # of a receipt or command at most; anything longer is none
+_TOPIC_BYTES = 64  # at most, of a packet's head: what a record needs beside its topic and payload
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
-
-
-class LinkError(FlatwattError):
-    """The connection could not be made, or broke. ``unanswered``: perhaps a broker of another protocol version."""
-
-    def __init__(self, text: str, *, unanswered: bool = False) -> None:
-        super().__init__(text)
-        self.unanswered = unanswered
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where the broker is, and how to be let in. Everything that can be wrong here is said at the start."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None
-    username: str | None
-    password: str | None
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @classmethod
-    def read(cls, config: MqttConfig) -> Self:
-        """Read the URL, the password and the certificates; :class:`InputError` names what cannot be used."""
-        try:
-            url = urlsplit(config.url)
-            port = url.port
-        except ValueError:
-            url, port = urlsplit(""), None
-        if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
-            raise InputError(f"mqtt.url: {config.url!r} is not mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-        tls = _tls_context(config) if url.scheme == "mqtts" else None
-        password = None
-        if config.password_file is not None:
-            try:
-                password = config.password_file.read_text().strip()
-            except OSError as error:
-                raise InputError(f"mqtt.password_file: {config.password_file}: {error.strerror}") from None
-            except UnicodeDecodeError:
-                raise InputError(f"mqtt.password_file: {config.password_file}: not UTF-8 text") from None
-        return cls(url.hostname, port or (8883 if tls else 1883), tls, config.username, password)
-
-
-def _tls_context(config: MqttConfig) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file)
-        if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(f"mqtt.ca_file, cert_file or key_file cannot be used: {error}") from None
-    return context
 
 
 class Link:
     """One connection to the broker. ``broken`` is done, with an error, when it has ended.
 
     The error is a :class:`LinkError`, or the one that ``on_ack`` or ``on_message`` raised.
+    ``on_ack`` gets the number of a message and the broker's reason code, ``on_message`` topic
+    and payload.
     """
 
     def __init__(self, access: Access, protocol: str, client_id: str) -> None:
         self._access = access
+        self._is_new = protocol == "5"
         self._file = -1  # the socket that the loop watches
         self._loop = asyncio.get_running_loop()
         self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._closed = threading.Event()
+        self._heard_s = 0.0
         self.broken: asyncio.Future[None] = self._loop.create_future()
-        self.on_ack: Callable[[int, bool], None] = lambda _mid, _reached: None
+        self.receive_maximum = 65_535  # of the broker: unacknowledged messages
+        self.packet_bytes = 268_435_455  # of the broker: of one message
+        self.on_ack: Callable[[int, int], None] = lambda _number, _reason: None
         self.on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self._client = client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id, protocol=_VERSIONS[protocol], reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=None if self._is_new else False,
+            protocol=_VERSIONS[protocol],
+            reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_S
         client.username = access.username
@@ -104,50 +71,97 @@ class Link:
             client.tls_set_context(access.tls)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
-        client.on_publish = self._published
+        client.on_publish = lambda _client, _data, number, reason, _p: self.on_ack(number, reason.value)
+        client.on_subscribe = self._subscribed
         client.on_message = lambda _client, _data, message: self._told(message)
 
     async def open(self, will_topic: str, will: bytes) -> None:
         """Connect and wait for the broker's welcome, else raise :class:`LinkError`."""
         self._client.will_set(will_topic, will, qos=1, retain=True)
-        try:
-            await asyncio.to_thread(self._client.connect, self._access.host, self._access.port, _KEEPALIVE_S)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
-            raise LinkError(f"no connection to the broker at {self._access}: {reason}") from None
+        began_s = self._loop.time()
+        await self._connect()
+        self._heard_s = self._loop.time()
         self._attach()
+        patience_s = max(_CONNACK_S, _SLOW_LINE * (self._heard_s - began_s))
         done, _ = await asyncio.wait(
-            (self._accepted, self.broken), timeout=_CONNACK_S, return_when=asyncio.FIRST_COMPLETED
+            (self._accepted, self.broken), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED
         )
         if not done:
-            raise LinkError(f"what listens at {self._access} does not answer as a broker", unanswered=True)
+            raise LinkError(f"what listens at {self._access} does not answer as a broker", Trouble.UNANSWERED)
         for future in done:
             future.result()
+
+    async def _connect(self) -> None:
+        """Look the name up and connect, in a thread that does not hold up the end of the program."""
+        ended: asyncio.Future[Exception | None] = self._loop.create_future()
+
+        def tell(error: Exception | None) -> None:
+            if not ended.done():
+                ended.set_result(error)
+
+        def connect() -> None:
+            error = None
+            try:
+                self._call_connect()
+            except (OSError, ValueError) as found:
+                error = found
+            if self._closed.is_set():
+                self._end()
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(tell, error)
+
+        threading.Thread(target=connect, name="connect", daemon=True).start()
+        if (error := await ended) is not None:
+            raise LinkError(f"no connection to the broker at {self._access}: {_why(error)}")
+
+    def _call_connect(self) -> None:
+        host, port = self._access.host, self._access.port
+        if not self._is_new:
+            self._client.connect(host, port, KEEPALIVE_S)
+            return
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho types it half
+        properties.SessionExpiryInterval = _SESSION_S
+        properties.ReceiveMaximum = _RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = _PACKET_BYTES
+        # Not a clean start: mosquitto keeps no session over its own restart that began with one.
+        self._client.connect(host, port, KEEPALIVE_S, clean_start=False, properties=properties)
+
+    def carries(self, topic: str, payload: bytes) -> bool:
+        """Tell whether the broker takes a message of this size."""
+        return len(topic) + len(payload) + _TOPIC_BYTES <= self.packet_bytes
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
         """Hand over one message at QoS 1; give the number by which ``on_ack`` names it."""
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
     def subscribe(self, topic: str) -> None:
-        """Ask for a topic."""
+        """Ask for a topic; where the broker refuses, the connection ends with the reason."""
         self._client.subscribe(topic, qos=1)
 
     def tick(self) -> None:
         """Keep the connection alive, or notice that it is not."""
-        self._client.loop_misc()
+        self._guarded(self._client.loop_misc)
+        keepalive_s = self._client.keepalive or KEEPALIVE_S
+        if self._loop.time() - self._heard_s > _SILENCE * keepalive_s:
+            self._break(LinkError(f"the broker gave no sign of life for {_SILENCE * keepalive_s:.0f} s"))
 
     def close(self) -> None:
         """End it; politely where the line still stands, so the broker does not publish the will."""
+        self._closed.set()
+        if self._heard_s:
+            self._end()
+        self._detach()
+
+    def _end(self) -> None:
         self._client.on_disconnect = None
         self._client.disconnect()
         self._client.loop_write()
-        self._detach()
 
     def _attach(self) -> None:
-        client, socket = self._client, self._client.socket()
-        if socket is None:  # ended already
+        client, sock = self._client, self._client.socket()
+        if sock is None:  # ended already
             return
-        self._file = socket.fileno()
+        self._file = sock.fileno()
         client.on_socket_close = lambda *_: self._detach()
         client.on_socket_register_write = lambda *_: self._write_when_possible()
         client.on_socket_unregister_write = lambda *_: self._write_no_more()
@@ -157,19 +171,30 @@ class Link:
 
     def _write_when_possible(self) -> None:
         if self._file >= 0:
-            self._loop.add_writer(self._file, self._client.loop_write)
+            self._loop.add_writer(self._file, self._guarded, self._client.loop_write)
 
     def _write_no_more(self) -> None:
         if self._file >= 0:
             self._loop.remove_writer(self._file)
 
     def _read(self) -> None:
+        self._heard_s = self._loop.time()
+        self._guarded(self._read_all)
+
+    def _read_all(self) -> None:
+        self._client.loop_read()
+        while isinstance(sock := self._client.socket(), ssl.SSLSocket) and sock.pending():
+            self._client.loop_read()  # decrypted already: the file descriptor will not tell of it again
+
+    def _guarded(self, act: Callable[[], object]) -> None:
+        """Let paho work; what it cannot read ends the connection, not the program."""
         try:
-            self._client.loop_read()
-            while isinstance(socket := self._client.socket(), ssl.SSLSocket) and socket.pending():
-                self._client.loop_read()  # decrypted already: the file descriptor will not tell of it again
+            act()
         except FlatwattError as error:  # what we were told could not be noted, as on a full disk
             self._break(error)
+        except Exception as error:  # noqa: BLE001 - paho raises whatever its decoders stumble over
+            what = f"the broker at {self._access} sent what cannot be read ({type(error).__name__}: {error})"
+            self._break(LinkError(what, Trouble.UNANSWERED))
 
     def _detach(self) -> None:
         if (file := self._file) >= 0:
@@ -177,21 +202,34 @@ class Link:
             self._loop.remove_reader(file)
             self._loop.remove_writer(file)
 
-    def _connected(self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _p: object) -> None:
+    def _connected(
+        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, properties: Properties | None
+    ) -> None:
         if reason.is_failure:
-            unsupported = reason == "Unsupported protocol version"
-            self._break(LinkError(f"the broker refuses us: {str(reason).lower()}", unanswered=unsupported))
+            self._break(LinkError(f"the broker refuses us: {str(reason).lower()}", trouble_of(reason.value)))
         elif not self._accepted.done():
+            self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
+            self.packet_bytes = getattr(properties, "MaximumPacketSize", self.packet_bytes)
             self._accepted.set_result(None)
+
+    def _subscribed(
+        self, _client: mqtt.Client, _data: object, _number: int, reasons: list[ReasonCode], _p: object
+    ) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                text = f"the broker does not let us read what is meant for us: {str(reason).lower()}"
+                self._break(LinkError(text, Trouble.REFUSED))
 
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _p: object
     ) -> None:
-        unanswered = not self._accepted.done()
-        self._break(LinkError(f"the connection to the broker ended: {str(reason).lower()}", unanswered=unanswered))
-
-    def _published(self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _p: object) -> None:
-        self.on_ack(mid, not reason.is_failure and reason.value != _NO_SUBSCRIBERS)
+        trouble = trouble_of(reason.value)
+        if not self._accepted.done() and trouble is Trouble.LOST:
+            trouble = Trouble.UNANSWERED
+        text = f"the connection to the broker ended: {str(reason).lower()}"
+        if trouble is Trouble.UNANSWERED and self._access.tls is not None:
+            text += " (so does one that does not accept our certificate)"
+        self._break(LinkError(text, trouble))
 
     def _told(self, message: mqtt.MQTTMessage) -> None:
         """Hand a message on; we asked for topics in ASCII, so one that is not even UTF-8 is none of them."""
@@ -205,3 +243,15 @@ class Link:
         if not self.broken.done():
             self.broken.set_exception(error)
             self.broken.exception()  # looked at: an unobserved end is no news
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be resolved: {error.strerror}"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return getattr(error, "strerror", None) or str(error)

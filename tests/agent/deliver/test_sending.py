@@ -1,30 +1,24 @@
+"""What a publisher sends through real brokers, and how often."""
+
 import asyncio
 import contextlib
-import datetime
-import ipaddress
-import logging
 import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 
-from agent.config import DeliveryConfig, MqttConfig
-from agent.deliver import chain, wire
-from agent.deliver.publisher import Publisher, State
+from agent.deliver import chain
 from agent.deliver.spool import Spool
-from agent.errors import InputError
 from tests.agent.deliver.centre import GATEWAY, Centre, fill, receipt
-from tests.broker import Broker, amqtt, free_port, mosquitto
+from tests.agent.deliver.courier import eventually, publisher, running
+from tests.broker import Broker, amqtt, mosquitto
 
 AGENT = """
 import asyncio, sys
 from pathlib import Path
 from agent.deliver.spool import Spool
 from tests.agent.deliver.centre import fill
-from tests.agent.deliver.test_publisher import publisher
+from tests.agent.deliver.courier import publisher
 
 async def main():
     spool = Spool(Path(sys.argv[1]), "campus-01")
@@ -37,85 +31,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def publisher(
-    spool: Spool,
-    url: str,
-    *,
-    protocol: str = "5",
-    mode: str = "collector",
-    resend_after_s: float = 60.0,
-    drain_per_s: float = 10_000.0,
-    username: str | None = None,
-    ca_file: Path | None = None,
-    reports: list[tuple[str, str]] | None = None,
-    on_command: Callable[[bytes], None] | None = None,
-) -> Publisher:
-    """Make a publisher whose status is minimal."""
-
-    def status_payload(state: State) -> bytes:
-        return wire.encode(
-            wire.Status(
-                v=1,
-                kind="status",
-                state=state,
-                gateway=GATEWAY,
-                name="",
-                site="",
-                site_kind="office",
-                software="",
-                boot_id="",
-                stream=spool.stream,
-                delivery=mode,
-                clock="",
-                time_s=0,
-                window_s=900,
-                public_key="",
-                meters=[],
-            )
-        )
-
-    def report(event: str, text: str) -> None:
-        if reports is not None:
-            reports.append((event, text))
-
-    mqtt = MqttConfig(
-        url=url,
-        protocol=protocol,
-        username=username,
-        password_file=None,
-        ca_file=ca_file,
-        cert_file=None,
-        key_file=None,
-        plaintext=False,
-    )
-    delivery = DeliveryConfig(
-        mode=mode, collector_key_file=None, resend_after_s=resend_after_s, drain_per_s=drain_per_s,
-        spool_bytes=2**28, spool_days=400, disk_free_bytes=0,
-    )
-    return Publisher(spool, mqtt, delivery, status_payload=status_payload, report=report, on_command=on_command)
-
-
-@contextlib.asynccontextmanager
-async def running(courier: Publisher) -> AsyncIterator[None]:
-    """Run a publisher and let it say goodbye."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(courier.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 10)
-
-
-async def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
-    """Wait until it is so."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110 - the condition lives in another process or thread
-                await asyncio.sleep(0.02)
-    return condition()
 
 
 @pytest.fixture
@@ -159,27 +74,6 @@ async def test_a_command_goes_to_who_takes_commands(
             assert await eventually(lambda: taken == [b"an order"])
 
     assert reports == []
-
-
-async def test_a_broker_that_is_away_at_the_start_is_awaited(
-    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """One clear line, however many attempts; then everything is delivered."""
-    port = free_port()
-    fill(spool, 20)
-    courier = publisher(spool, f"mqtt://127.0.0.1:{port}")
-    with caplog.at_level(logging.WARNING):
-        async with running(courier):
-            await asyncio.sleep(1.0)
-            assert courier.status().error == f"no connection to the broker at 127.0.0.1:{port}: Connection refused"
-            with mosquitto(tmp_path, port=port) as b, Centre(b.port) as centre:
-                assert await courier.drain(15)
-                assert len(centre.records) == 20
-                assert courier.status().error == ""
-
-    assert [r.message for r in caplog.records if "no connection" in r.message] == [
-        f"no connection to the broker at 127.0.0.1:{port}: Connection refused; records wait in the spool"
-    ]
 
 
 async def test_a_broker_killed_in_the_stream_loses_nothing(
@@ -322,83 +216,3 @@ async def test_a_cleared_receipt_is_no_news(spool: Spool, broker: contextlib.Abs
             assert await eventually(lambda: spool.receipted == 20)
 
     assert [event for event, _ in reports] == ["collector_pinned"]
-
-
-async def test_a_wrong_password_is_said_in_one_line(spool: Spool, tmp_path: Path) -> None:
-    """And the protocol version is not blamed for it."""
-    with mosquitto(tmp_path, "allow_anonymous false") as b:
-        courier = publisher(spool, b.url, protocol="auto", username="gateway")
-        async with running(courier):
-            assert await eventually(lambda: courier.status().error != "")
-            assert courier.status().error == "the broker refuses us: not authorized"
-
-
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x03\x00", b"\x00" * 50, b""])
-async def test_what_is_no_broker_is_said_in_one_line(spool: Spool, answer: bytes) -> None:
-    """An open port is not yet a broker."""
-
-    def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        courier = publisher(spool, f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        async with running(courier):
-            assert await eventually(lambda: "connection to the broker ended" in courier.status().error)
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for this machine that vouches for itself."""
-    key, name = chain.new_key(), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, key_pem = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_pem.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return pem, key_pem
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket open
-async def test_tls_carries_the_same_and_refuses_a_stranger(spool: Spool, tmp_path: Path) -> None:
-    """With the authority's file everything flows; without it the broker is not believed."""
-    cert, key = certificate(tmp_path)
-    plain = free_port()
-    fill(spool, 200)
-    lines = (f"certfile {cert}", f"keyfile {key}", f"listener {plain} 127.0.0.1")
-    with mosquitto(tmp_path, *lines) as b, Centre(plain, every=10) as centre:
-        url = b.url.replace("mqtt:", "mqtts:")
-        stranger = publisher(spool, url)
-        async with running(stranger):
-            assert await eventually(lambda: "certificate" in stranger.status().error.lower())
-        courier = publisher(spool, url, ca_file=cert)
-        async with running(courier):
-            assert await courier.drain(10)
-
-        assert sorted(centre.records) == list(range(1, 201))
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:1883", "mqtt://", "mqtt://host:port"])
-def test_an_impossible_url_is_refused_at_the_start(spool: Spool, url: str) -> None:
-    """The complaint names the key and shows the form."""
-    with pytest.raises(InputError, match=r"mqtt\.url: .*mqtt://HOST\[:PORT\]"):
-        publisher(spool, url)
-
-
-def test_a_missing_certificate_is_refused_at_the_start(spool: Spool, tmp_path: Path) -> None:
-    """Not at the first connection, when nobody looks."""
-    with pytest.raises(InputError, match="ca_file"):
-        publisher(spool, "mqtts://127.0.0.1", ca_file=tmp_path / "nothing.pem")
