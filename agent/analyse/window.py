@@ -51,7 +51,7 @@ _FLICKERING = (
 )
 _ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _MIN_COVERAGE = 0.5  # below, the mean of what is left may stand for another load than the window's
-_FROZEN_S = 60.0  # of bit-for-bit repetition are a data fault: docs/detection.md, stuck-register guard
+_FROZEN_S = 50.0  # of bit-for-bit repetition are a data fault: what caches for a minute repeats a poll less than that
 _FROZEN_REPEATS = 8  # at least: coarse registers of one phase repeat five polls by chance, once in a few years
 _FEWEST_REPEATS = 4  # in windows that have no more polls
 _FEWEST_ALIKE = 2  # quantities that repeat together: electrical.longest_repeat
