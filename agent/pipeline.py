@@ -140,6 +140,13 @@ class Pipeline:
             batch.slots |= slots
         self._outlet.notify()
 
+    def sign_off(self, last: wire.Event) -> None:
+        """Record the last event that the present key signs, and sign it at once."""
+        with self._spool.batch() as batch:
+            self._add(batch, last)
+            self._check_in(batch, self._clock.read())
+        self._outlet.notify()
+
     def on_receipt(self, receipt: Receipt) -> None:
         """Hold the collector's signed time against the clock."""
         self._watch.on_receipt(receipt, self._clock.now_s())
@@ -155,10 +162,11 @@ class Pipeline:
         return (after_s // self._period_s + 1) * self._period_s
 
     async def _wait_for(self, tick_s: float) -> bool:
-        """Wait for a tick; False where the clock was stepped meanwhile, and the tick will not come, or is long over."""
+        """Wait for a tick; False where it will not come or is long over: the clock was stepped, or the machine slept."""
         while not self._look():
-            if self._clock.now_s() >= tick_s:
-                return True
+            now_s = self._clock.now_s()
+            if now_s >= tick_s:
+                return now_s < tick_s + self._period_s
             await self._clock.sleep_until(tick_s)
         return False
 

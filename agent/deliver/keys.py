@@ -15,13 +15,20 @@ from agent.errors import InputError
 from agent.private_file import read_private
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GatewayKey:
-    """An ECDSA P-256 key with the two texts by which messages name it."""
+    """An ECDSA P-256 key with the two texts by which messages name it.
+
+    One object for all that sign: where the gateway gets another key, it changes under them.
+    """
 
     private: ec.EllipticCurvePrivateKey
     public_key: str  # base64 of the DER form, as in the birth message
     key_id: str
+
+    def become(self, other: "GatewayKey") -> None:
+        """Sign by another key from now on."""
+        self.private, self.public_key, self.key_id = other.private, other.public_key, other.key_id
 
     def checkpoint(self, gateway: str, stream: str, seq: int, head: bytes, time_s: int) -> wire.Checkpoint:
         """Sign the chain head after record ``seq - 1``, as record ``seq`` of the same stream."""
