@@ -13,6 +13,7 @@ agent takes for UTC is that time with all that the script has done to it so far.
 A line before the start says how the clock is set when it begins. Changes take effect in the order of time.
 """
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,6 +121,8 @@ def _course_after(before: Course, words: list[str]) -> Course:
         raise ValueError("comes before the line above it: order the lines by time")
     said = dict(word.partition("=")[::2] for word in words[1:])
     numbers = {name: float(said.pop(name)) for name in _NUMBERS if name in said}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError("expected finite numbers")
     boots = said.pop("boot", None) is not None
     trust = _trust(said.pop("trust", before.trust))
     if said:

@@ -162,7 +162,7 @@ class Pipeline:
         return (after_s // self._period_s + 1) * self._period_s
 
     async def _wait_for(self, tick_s: float) -> bool:
-        """Wait for a tick; False where it will not come or is long over: the clock was stepped, or the machine slept."""
+        """Wait for a tick; False where it will not come, or is long over: the clock was stepped, the machine slept."""
         while not self._look():
             now_s = self._clock.now_s()
             if now_s >= tick_s:

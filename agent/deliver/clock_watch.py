@@ -76,7 +76,7 @@ class ClockWatch:
         """Give by how much the clock was set since the last look, 0 where it was not."""
         state = self.state
         if reading.boot_id != state.boot_id:
-            return 0.0
+            return reading.utc_s - state.utc_s if self._has_looked else 0.0
         step_s = reading.offset_s - (state.utc_s - state.boot_s)
         return step_s if abs(step_s) > _STEP_S else 0.0
 

@@ -16,6 +16,7 @@ from agent.analyse.site import Site
 from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.deliver import wire
+from agent.clock import Clock
 from agent.deliver.keys import load_gateway_key
 from agent.deliver.spool import Spool
 from agent.emission_factors import factors
@@ -75,7 +76,7 @@ class SteadyPoller:
 
 
 @contextmanager
-def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
+def at_work(folder: Path, clock: Clock, poller: object = None) -> Iterator[tuple[Pipeline, Spool]]:
     """Compose a gateway of one meter whose state lies in ``folder``."""
     site = Site("office", (facts("m"),))
     with closing(Spool(folder / "spool.db", "gw")) as spool:
@@ -85,7 +86,7 @@ def at_work(folder: Path, clock: SetClock) -> Iterator[tuple[Pipeline, Spool]]:
                 Pipeline(
                     gateway="gw",
                     clock=clock,
-                    poller=cast(Poller, SteadyPoller()),
+                    poller=cast(Poller, poller or SteadyPoller()),
                     windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
                     inspector=Inspector(site.meters, None, spool.slots.get("inspector", b"")),
                     analyst=analyst,

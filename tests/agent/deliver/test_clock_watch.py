@@ -94,7 +94,7 @@ def test_what_was_recorded_before_the_first_synchronisation_is_corrected_by_refe
 
 
 def test_a_server_that_confirms_later_than_it_sets_corrects_the_same() -> None:
-    """chrony steps the clock at once and vouches for it minutes later; what came between was right."""
+    """Chrony steps the clock at once and vouches for it minutes later; what came between was right."""
     gateway = Gateway("U", -3 * HOUR_S)
     gateway.look(records=5)
     gateway.error_s = 0.0
