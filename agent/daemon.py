@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 from agent import __version__
 from agent.acquire.learn.learned import Learned
@@ -23,13 +25,16 @@ from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.config import GatewayConfig, MeterConfig
 from agent.deliver import wire
-from agent.deliver.keys import GatewayKey, load_gateway_key
+from agent.deliver.keys import GatewayKey, load_gateway_key, load_public_key
 from agent.deliver.publisher import Publisher, State
 from agent.deliver.sacrifice import Bounds
 from agent.deliver.spool import Spool
 from agent.deliver.upkeep import Upkeep
 from agent.emission_factors import factors
 from agent.errors import InputError
+from agent.operate.interval import in_force
+from agent.operate.operations import Operations
+from agent.operate.rotate import rotate
 from agent.pipeline import Pipeline, event, remembered
 
 logger = logging.getLogger(__name__)
@@ -43,11 +48,30 @@ _TRUST_WORDS = {"U": "unknown", "I": "informative", "S": "synchronised", "R": "r
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
-async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
-    """Run the gateway until a signal or ``until_s``; give the exit code, 1 where records of a run are unconfirmed."""
-    _make_state_dir(config.state_dir)
-    key = load_gateway_key(config.state_dir / "key.pem")
-    spool = Spool(config.state_dir / "spool.db", config.id)
+async def serve(read: Callable[[], GatewayConfig], clock: Clock, until_s: float) -> int:
+    """Run the gateway until a signal or ``until_s``; give the exit code, 1 where records of a run are unconfirmed.
+
+    ``read`` reads the configuration. Where a command asks for it, all is composed anew, by what it then gives.
+    """
+    written = read()
+    _make_state_dir(written.state_dir)
+    load_gateway_key(written.state_dir / "key.pem")
+    spool = Spool(written.state_dir / "spool.db", written.id)
+    composed: GatewayConfig | int = written
+    try:
+        while not isinstance(composed, int):
+            composed = await _serve(composed, spool, read, clock, until_s)
+    finally:
+        spool.close()
+    return composed
+
+
+async def _serve(
+    written: GatewayConfig, spool: Spool, read: Callable[[], GatewayConfig], clock: Clock, until_s: float
+) -> GatewayConfig | int:
+    """Compose the gateway and run it; give the exit code, or the configuration by which it is composed next."""
+    key = load_gateway_key(written.state_dir / "key.pem")
+    config = in_force(written, spool)
     upkeep = Upkeep(spool, key, _bounds(config), clock.now_s)
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
@@ -62,13 +86,30 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         on_lesson=lambda meter, learned: pipeline.tell([_lesson(meter, learned, int(clock.now_s()))]),
         simulated=clock.is_simulated,
     )
-    birth = _Birth(config, key, spool, clock)
+    operations: Operations | None = None
+    if (operator := written.commands.operator_key_file) is not None:
+        operations = Operations(
+            written,
+            config.poll,
+            spool,
+            load_public_key(operator),
+            read=read,
+            read_clock=lambda: replace(clock.read(), trust=pipeline.trust),
+            statistics=poller.statistics,
+            link=lambda: asdict(publisher.status()),
+            reply=lambda replies, slots: pipeline.reply(replies, slots),
+            resend=lambda first, last: publisher.resend(first, last),
+            rotate=rotate,
+            end_at=lambda time_s: pipeline.end_at(time_s),
+        )
+    birth = _Birth(config, key, spool, clock, "file" if config is written else "command")
     publisher = Publisher(
         spool,
         config.mqtt,
         config.delivery,
         status_payload=birth.payload,
         report=lambda name, text: pipeline.tell([event(name, int(clock.now_s()), text, {})]),
+        on_command=operations.take if operations else None,
     )
     pipeline = Pipeline(
         gateway=config.id,
@@ -85,35 +126,39 @@ async def serve(config: GatewayConfig, clock: Clock, until_s: float) -> int:
         outlet=publisher,
         period_s=config.poll.period_s,
         after_window=upkeep.after_window,
+        on_samples=operations.on_samples if operations else lambda _samples, _tick_s: None,
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
+    if operations:
+        operations.resume()
     stop = asyncio.Event()
     try:
         with _on_signals(stop):
             reporting = asyncio.create_task(_report(poller, config.state_dir / STATUS_FILE, clock))
             salvaging = asyncio.create_task(_salvage(upkeep))
-            pending = await _work(pipeline, publisher, stop, until_s)
+            pending = await _work(publisher, stop, _measure(pipeline, publisher, clock, operations, until_s))
             reporting.cancel()
             salvaging.cancel()
     finally:
         await poller.close()
         pipeline.keep()
         analyst.close()
-        spool.close()
+    if operations and operations.renewed and operations.renewed_from_s < until_s and not stop.is_set():
+        return operations.renewed
     if pending:
         logger.warning("records not confirmed yet: %d; they wait in the spool", pending)
     return 0 if stop.is_set() or not pending else 1
 
 
-async def _work(pipeline: Pipeline, publisher: Publisher, stop: asyncio.Event, until_s: float) -> int:
-    """Measure and deliver until ``until_s`` or ``stop``; give the number of records that are not confirmed.
+async def _work(publisher: Publisher, stop: asyncio.Event, work: Coroutine[None, None, None]) -> int:
+    """Measure and deliver until ``work`` is done or ``stop`` set; give the number of records that are not confirmed.
 
     The first failure of either ends both, and is raised. Measuring may be cut off anywhere: a window
     is recorded in one transaction, which does not wait for anything.
     """
     leave = asyncio.Event()
     publishing = asyncio.create_task(publisher.run(leave))
-    measuring = asyncio.create_task(_measure(pipeline, publisher, until_s))
+    measuring = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((measuring, publishing, stopping), return_when=asyncio.FIRST_COMPLETED)
     measuring.cancel()
@@ -129,9 +174,15 @@ async def _work(pipeline: Pipeline, publisher: Publisher, stop: asyncio.Event, u
     return publisher.status().pending
 
 
-async def _measure(pipeline: Pipeline, publisher: Publisher, until_s: float) -> None:
+async def _measure(
+    pipeline: Pipeline, publisher: Publisher, clock: Clock, operations: Operations | None, until_s: float
+) -> None:
     await pipeline.run(until_s)
-    await publisher.drain(_LAST_RECEIPTS_S)
+    if operations is None or operations.renewed is None:
+        await publisher.drain(_LAST_RECEIPTS_S)
+        return
+    while clock.now_s() < operations.renewed_from_s:  # the last tick before was polled already
+        await clock.sleep_until(operations.renewed_from_s)
 
 
 async def _salvage(upkeep: Upkeep) -> None:
@@ -158,8 +209,11 @@ async def _report(poller: Poller, path: Path, clock: Clock) -> None:
 class _Birth:
     """Makes the retained birth and death messages."""
 
-    def __init__(self, config: GatewayConfig, key: GatewayKey, spool: Spool, clock: Clock) -> None:
+    def __init__(
+        self, config: GatewayConfig, key: GatewayKey, spool: Spool, clock: Clock, interval: Literal["file", "command"]
+    ) -> None:
         self._config = config
+        self._interval = interval
         self._key = key
         self._spool = spool
         self._clock = clock
@@ -187,6 +241,8 @@ class _Birth:
                 public_key=self._key.public_key,
                 meters=self._meters,
                 boot_s=round(reading.boot_s, 3),
+                period_s=config.poll.period_s,
+                interval=self._interval,
             )
         )
 

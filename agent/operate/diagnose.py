@@ -30,7 +30,7 @@ class Diagnose:
         *,
         read_clock: Callable[[], ClockReading],
         statistics: Callable[[], PollStatistics],
-        link: Callable[[], Iterator[Datum]],
+        link: Callable[[], Mapping[str, float | int | str | None]],
     ) -> None:
         self._spool = spool
         self._read_clock = read_clock
@@ -48,7 +48,7 @@ class Diagnose:
         yield from _versions()
         yield from _clock(self._read_clock())
         yield from _spool(self._spool)
-        yield from self._link()
+        yield from ((f"link_{name}", value) for name, value in self._link().items())
         yield from _machine(self._spool.path.parent)
         yield from _buses(statistics)
         yield from _meters(statistics)
@@ -71,6 +71,7 @@ def _spool(spool: Spool) -> Iterator[Datum]:
     yield "stream", spool.stream
     yield "last_seq", spool.last_seq
     yield "receipted", spool.receipted
+    yield "kept_from_seq", spool.floor + 1
     yield "storage", spool.storage
     yield "spool_bytes", spool.file_bytes
 

@@ -143,8 +143,7 @@ class Executor:
     def _message(
         self, counter: int, command: str, state: State, text: str, data: Data, attachment: str = ""
     ) -> wire.Reply:
-        now = self._read_clock()
         return wire.Reply(
             v=wire.VERSION, kind="reply", stream="", seq=0, counter=counter, command=command, state=state,
-            time_s=int(now.utc_s), text=text, data=dict(data), attachment=attachment, clock=now.trust,
+            time_s=int(self._read_clock().utc_s), text=text, data=dict(data), attachment=attachment,
         )  # fmt: skip
