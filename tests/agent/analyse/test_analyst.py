@@ -36,7 +36,7 @@ def windows(loads: dict[str, Floats] = LOADS) -> list[Window]:
 
 def feed(analyst: Analyst, part: list[Window]) -> list[Day]:
     """Give the days that these windows end; what is to be judged again is, before the next window."""
-    days = []
+    days: list[Day] = []
     for window in part:
         days += analyst.take(window).days
         analyst.catch_up()
