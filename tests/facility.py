@@ -70,7 +70,7 @@ class Facility:
         self._clock.write_bytes(struct.pack("<d", start_s))
         self._broker = broker
         self._until = datetime.fromtimestamp(until_s, UTC).isoformat()
-        self.sim = Part(folder, "sim", str(scenario), "--clock", str(self._clock), "--json")
+        self.sim = Part(folder, "sim", str(scenario), "--clock", str(self._clock), "--control", "control", "--json")
         self.collector = Part(
             folder, "collect", "--mqtt", broker.url, "--db", str(self.database), "--http", "127.0.0.1:0"
         )

@@ -11,9 +11,16 @@ import json
 import random
 import sys
 
-from bench.delivery import broker, kills, page
+from bench.delivery import broker, kills, outage, page, restart, soak, volume
 
-MEASUREMENTS = {"kills": kills.measure, "broker": broker.measure}
+MEASUREMENTS = {
+    "kills": kills.measure,
+    "broker": broker.measure,
+    "outage": outage.measure,
+    "volume": volume.measure,
+    "soak": soak.measure,
+    "restart": restart.measure,
+}
 
 
 def main() -> int:

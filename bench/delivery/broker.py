@@ -96,8 +96,7 @@ def _one(row: Row) -> dict[str, Any]:
         agent = site.agent(folder, 1e6, until_s)
         parts.agent = agent
         agent.start()
-        while parts.now_s() < until_s - WINDOW_S:
-            time.sleep(0.05)
+        site.wait_until(agent, parts, until_s - WINDOW_S)
         time.sleep(_SETTLE_S)
         row.fault(broker)
         parts.collector.start()
@@ -124,8 +123,7 @@ def _site(stack: ExitStack, folder: Path, broker: Broker, row: Row) -> Facility:
     parts = stack.enter_context(site.site(folder, broker, period_s=WINDOW_S, window_s=WINDOW_S, speed=1e6))
     if row.subscribed:
         plain.subscribe(broker.port, clean_start=row.clean_start)
-        while "subscribed" not in parts.collector.log.read_text():
-            time.sleep(0.05)
+        site.wait(parts.collector, lambda: "subscribed" in parts.collector.log.read_text())
     parts.collector.kill()
     if not row.subscribed:
         broker.start()

@@ -139,13 +139,8 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
 
 
 def _watched(parts: Facility, chance: random.Random) -> _Agent:
-    """Put the witness on the first bus."""
-    text = (parts.folder / "gateway.toml").read_text()
-    port = int(text.split('name = "b0"\nurl = "tcp://127.0.0.1:')[1].split('"')[0])
-    witness = Witness(port)
-    site.configure(parts.folder, f"127.0.0.1:{port}", f"127.0.0.1:{witness.port}")
     autopsy = Autopsy(parts.folder / "state", parts.database, site.METERS, PERIOD_S, WINDOW_S)
-    return _Agent(parts, witness, autopsy, chance)
+    return _Agent(parts, Witness.on_the_first_bus(parts), autopsy, chance)
 
 
 def _kill(victims: list[_Victim], chance: random.Random) -> None:

@@ -57,9 +57,14 @@ class Verdict:
     broken: int  # records at which a chain breaks, numbers that are missing, checkpoints that do not fit
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing is lost, doubled or altered; where meters fail, coverage says so and is as it may be."""
+        return not (self.lost + self.duplicated + self.undeclared + self.invented + self.broken)
+
+    @property
     def holds(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.lost + self.duplicated + self.undeclared + self.invented + self.broken + self.wrong_coverage)
+        return self.whole and not self.wrong_coverage
 
 
 def judge(database: Path, lives: Sequence[Life], meters: Sequence[str], period_s: float, window_s: int) -> Verdict:
@@ -101,7 +106,7 @@ def _share(life: Life, start_s: int, period_s: float, window_s: int) -> float:
 
 def _first_s(records: Iterable[dict[str, Any]]) -> int:
     """Give when measuring began: an agent that died before its first window leaves the beginning to its successor."""
-    return max(r["time_s"] for r in records if r["kind"] == "event" and r["event"] == "start")
+    return max(int(r["time_s"]) for r in records if r["kind"] == "event" and r["event"] == "start")
 
 
 def _declared(records: Iterable[dict[str, Any]], window_s: int) -> set[int]:
@@ -135,4 +140,4 @@ def _fits(checkpoint: dict[str, Any], head: bytes, public_key: str) -> bool:
         chain.verify(public_key, text, checkpoint["sig"])
     except EvidenceError:
         return False
-    return checkpoint["head"] == head.hex()
+    return bool(checkpoint["head"] == head.hex())

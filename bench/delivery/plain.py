@@ -42,7 +42,7 @@ def subscribe(port: int, *, clean_start: bool) -> None:
     subscribed = threading.Event()
     client = _client("plain-subscriber")
     client.on_subscribe = lambda *_: subscribed.set()
-    client.on_connect = lambda *_: client.subscribe(TOPIC, qos=1)
+    client.on_connect = _ask
     _connect(client, port, clean_start=clean_start)
     client.loop_start()
     if not subscribed.wait(10):
@@ -57,12 +57,12 @@ def receive(port: int) -> tuple[int, int]:
     last_s = [time.monotonic()]
 
     def received(_c: mqtt.Client, _d: object, message: mqtt.MQTTMessage) -> None:
-        came.append(message.payload)
+        came.append(bytes(message.payload))
         last_s[0] = time.monotonic()
 
     client = _client("plain-subscriber")
     client.on_message = received
-    client.on_connect = lambda *_: client.subscribe(TOPIC, qos=1)
+    client.on_connect = _ask
     _connect(client, port, clean_start=False)
     client.loop_start()
     while time.monotonic() - last_s[0] < _QUIET_S:
@@ -82,3 +82,7 @@ def _connect(client: mqtt.Client, port: int, *, clean_start: bool) -> None:
     session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho types it half
     session.SessionExpiryInterval = _SESSION_S
     client.connect("127.0.0.1", port, clean_start=clean_start, properties=session)
+
+
+def _ask(client: mqtt.Client, *_: object) -> None:
+    client.subscribe(TOPIC, qos=1)

@@ -4,7 +4,8 @@ A facility of ``tests.facility`` with a clock that can also run while nobody mea
 """
 
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,20 @@ def agent(folder: Path, speed: float, until_s: float = FOREVER_S) -> Part:
     until = datetime.fromtimestamp(until_s, UTC).isoformat()
     fast = ("--fast-motion", str(folder / "clock"), "--speed", str(speed), "--until", until)
     return Part(folder, "run", "-c", "gateway.toml", *fast)
+
+
+def wait(part: Part, until: Callable[[], bool], patience_s: float = 600.0) -> None:
+    """Wait for something that a running part brings about; end the measurement where it cannot come any more."""
+    deadline_s = time.monotonic() + patience_s
+    while not until():
+        if not part.running() or time.monotonic() > deadline_s:
+            raise SystemExit(f"{part.log.name} ended or hangs; its last words:\n{part.log.read_text()[-3000:]}")
+        time.sleep(0.02)
+
+
+def wait_until(part: Part, parts: Facility, time_s: float) -> None:
+    """Wait for a moment of the simulated time, which this agent drives."""
+    wait(part, lambda: parts.now_s() >= time_s)
 
 
 def pass_time(parts: Facility, seconds: float) -> None:

@@ -5,6 +5,9 @@ import socket
 import threading
 import time
 
+from bench.delivery.site import configure, wait
+from tests.facility import Facility, Part
+
 
 class Witness:
     """Passes bytes on, unchanged, in a thread of its own; ``first_s`` is the monotonic time of the first request.
@@ -22,6 +25,24 @@ class Witness:
         self._armed = False
         self.first_s: float | None = None
         threading.Thread(target=self._run, name="witness", daemon=True).start()
+
+    @classmethod
+    def on_the_first_bus(cls, parts: Facility) -> "Witness":
+        """Put one between the first bus and the agent that is to be started."""
+        text = (parts.folder / "gateway.toml").read_text()
+        port = int(text.split('name = "b0"\nurl = "tcp://127.0.0.1:')[1].split('"')[0])
+        witness = cls(port)
+        configure(parts.folder, f"127.0.0.1:{port}", f"127.0.0.1:{witness.port}")
+        return witness
+
+    def start(self, agent: Part) -> float:
+        """Start an agent, wait for its first request, and give the seconds that it took."""
+        self.arm()
+        began_s = time.monotonic()
+        agent.start()
+        wait(agent, lambda: self.first_s is not None)
+        assert self.first_s is not None
+        return self.first_s - began_s
 
     def arm(self) -> None:
         """Wait for the first request of the next connection."""
