@@ -18,6 +18,7 @@ from agent.deliver import spool_damage, totals, wire
 from agent.deliver.entry import enter, signed_gap
 from agent.deliver.keys import GatewayKey
 from agent.deliver.spool import Spool
+from agent.deliver.spool_file import LOG_BYTES
 from agent.errors import EvidenceError
 from agent.records import Envelope
 
@@ -69,11 +70,12 @@ class Sacrifice:
         return "spool_age" if spool.count("checkpoint") > self._bounds.windows else None
 
     def _bound(self) -> tuple[int, str]:
-        """Give the bytes that the spool may have now, and the bound that they come from.
+        """Give the bytes that records may take now, and the bound that they come from; the rest is for the log.
 
         A full disk takes nothing back from it, for pages that are free in the file are no use to others.
         """
         spool, most = self._spool, self._bounds.spool_bytes
+        most = max(most // 2, most - LOG_BYTES)
         if spool.storage == "memory":
             return min(most, MEMORY_BYTES), "spool_bytes"
         room = spool.file_bytes + max(0, self._free_bytes() - self._bounds.disk_free_bytes)
@@ -98,7 +100,7 @@ class Sacrifice:
                 spool_damage.delete_aside(file)
 
     def _drop(self, cause: str, time_s: int) -> bool:
-        """Drop the oldest windows; False where there is nothing to drop."""
+        """Drop the oldest windows; False where that would win nothing."""
         spool = self._spool
         oldest = _whole_windows(spool.pending(spool.floor, _STEP_RECORDS), self._bound()[0])
         head = spool.head_at(oldest[-1].seq) if oldest else None
@@ -114,12 +116,15 @@ class Sacrifice:
             Counter(envelope.kind for envelope in oldest),
             totals.added(map(totals.of_summary, summaries)),
         )
+        joined = _joined(message for message in messages if isinstance(message, wire.Gap))
+        told: list[wire.Record] = [signed_gap(self._gap(one, time_s), self._key) for one in (*joined, gone)]
+        told += self._alarms_to_keep(oldest, messages)
+        if len(told) >= len(oldest):
+            return False
         with spool.batch() as batch:
             batch.drop(gone.through_seq, head)
-            for one in (*_joined(message for message in messages if isinstance(message, wire.Gap)), gone):
-                enter(batch, spool.gateway, signed_gap(self._gap(one, time_s), self._key))
-            for alarm in self._alarms_to_keep(oldest, messages):
-                enter(batch, spool.gateway, alarm)
+            for message in told:
+                enter(batch, spool.gateway, message)
         logger.warning(
             "records %d to %d are dropped (%s); their energy is kept", gone.from_seq, gone.through_seq, cause
         )

@@ -116,14 +116,14 @@ class Spool:
 
     @property
     def bytes_used(self) -> int:
-        """The bytes that records take, with the write-ahead log; what is free in the file is not counted."""
+        """The bytes of the file that records and slots take; what is free in it is not counted, nor is its log."""
         size, free = self._file.pages()
-        return size - free + self._log_bytes()
+        return size - free
 
     @property
     def file_bytes(self) -> int:
-        """The bytes that the file and its log take of the disk."""
-        return self._file.pages()[0] + self._log_bytes()
+        """The bytes of the file, without its log, which takes ``LOG_BYTES`` at most."""
+        return self._file.pages()[0]
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[Batch]:
@@ -297,9 +297,3 @@ class Spool:
             OSError
         ) as error:  # the record is kept all the same; the next commit shows whether the disk is in trouble
             logger.warning("%s: the mark of its newest record cannot be written: %s", self.path, error.strerror)
-
-    def _log_bytes(self) -> int:
-        try:
-            return 0 if self.why_memory else self.path.with_name(f"{self.path.name}-wal").stat().st_size
-        except OSError:
-            return 0

@@ -24,8 +24,10 @@ META = {  # the notes that every spool has
     "floor": int,  # the last record that is not kept any more: receipted, or dropped
     "floor_head": bytes,
 }
+LOG_BYTES = 2**22  # of the write-ahead log: beyond it, it is merged into the file and used again from its start
 Row = tuple[int, str, str, bytes, bytes]  # seq, kind, topic, payload, head after it
 
+_PAGE_BYTES = 4096  # SQLite's default, and the block of most disks
 _DELETED_AT_ONCE = 1000  # records that a receipt covers; fewer wait for the next batch and share its blocks
 _TABLES = f"""
 CREATE TABLE record (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL,
@@ -172,6 +174,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second agent on the same file is told so at its start
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // _PAGE_BYTES}")
         db.execute("BEGIN IMMEDIATE")  # takes the lock now
         db.execute("COMMIT")
     except sqlite3.Error:
