@@ -3,12 +3,14 @@
 A message is acknowledged to the broker by whoever received it, after the commit, never by the
 library. One client object lives as long as one connection: packet ids of an old connection
 cannot acknowledge anything on a new one, and receipts that were under way are not resent stale.
+What a broker sends that paho cannot read ends the connection, never the collector's hearing.
 """
 
 import logging
 import random
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +26,18 @@ from agent.deliver import wire
 from agent.errors import InputError
 from agent.private_file import refuse_shared
 
-KEEPALIVE_S = 30  # a dead broker is noticed within 45 s
+KEEPALIVE_S = 20  # paho notices a dead line within twice this
 SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
 RECEIVE_MAXIMUM = 500  # unacknowledged messages that the broker may have under way: one commit's worth
 PACKET_MOST = 2**20  # bytes, four times the largest message: a broker drops what would only fill our memory
+CONNECT_S = 15.0  # a handshake of TLS over a slow line
+ANSWER_S = 2.0  # brokers answer in milliseconds, or (amqtt, to MQTT 5) not at all: those get 3.1.1
+SLOW_LINE = 4.0  # an answer is waited for as many times as long as it took to connect
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
-ANSWER_S = 2.0  # brokers answer in milliseconds, or (amqtt, to MQTT 5) not at all; a slow one gets 3.1.1
+STEADY_S = 60.0  # only a connection that lived so long resets the back-off: others were let in and thrown out
 TOPICS = f"{wire.ROOT}/+/up/#"
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-REFUSED_VERSION, PROTOCOL_ERROR = "Unsupported protocol version", "Protocol error"  # as paho names reasons
+UNSUPPORTED_VERSION, PROTOCOL_ERROR, TAKEN_OVER = 0x84, 0x82, 0x8E  # reason codes of MQTT 5 (2.4)
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +96,7 @@ class Subscriber:
     ) -> None:
         self._access = access
         self._host, self._port, tls = parse_url(access.url)
-        self._tls = _tls_context(access) if tls else None
+        self._tls = tls_context(access) if tls else None
         self._received = received
         self._connected = connected
         self._lost = lost
@@ -101,6 +106,7 @@ class Subscriber:
         self._over = threading.Event()  # this connection ended
         self._accepted = False  # its CONNACK let us in
         self._refused = False  # it kept us out, or from subscribing, for another reason than the version
+        self._taken_over = False  # somebody else connected with our client id
         self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -126,17 +132,24 @@ class Subscriber:
     def _run(self) -> None:
         attempt = 0
         while not self._stopping.is_set():
-            self._connect_once()
-            attempt = 0 if self._accepted else attempt + 1
-            most_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-            self._stopping.wait(random.uniform(0, most_s))  # noqa: S311 - jitter is no secret
+            lived_s = self._connect_once()
+            attempt = 0 if lived_s >= STEADY_S else attempt + 1
+            self._stopping.wait(self._pause_s(attempt))
 
-    def _connect_once(self) -> None:
-        """Connect and serve the connection until it ends."""
-        self._accepted = self._refused = False
+    def _pause_s(self, attempt: int) -> float:
+        """Give how long to stay away: long where an operator must act, or where two would throw each other out."""
+        if self._refused or self._taken_over:
+            return random.uniform(0.5, 1.0) * BACKOFF_MOST_S  # noqa: S311 - jitter is no secret
+        most_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+        return random.uniform(0, most_s)  # noqa: S311 - jitter is no secret
+
+    def _connect_once(self) -> float:
+        """Connect and serve the connection until it ends; give for how many seconds it lived."""
+        self._accepted = self._refused = self._taken_over = False
         self._answered.clear()
         self._over.clear()
         self._client = client = self._new_client()
+        began_s = time.monotonic()
         try:
             if self._version == MQTTProtocolVersion.MQTTv5:
                 client.connect(self._host, self._port, KEEPALIVE_S, clean_start=False, properties=_session())
@@ -144,15 +157,31 @@ class Subscriber:
                 client.connect(self._host, self._port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
             self._report(f"broker {self._access.url} cannot be reached: {_why(error)}; trying again until it answers")
-            return
-        client.loop_start()  # a thread of paho's own: only then does it let one thread write to the socket
-        if self._answered.wait(ANSWER_S) and not self._stopping.is_set():
+            return 0.0
+        connected_s = time.monotonic()
+        serving = threading.Thread(target=self._serve, args=(client,), name="broker", daemon=True)
+        serving.start()
+        if self._answered.wait(max(ANSWER_S, SLOW_LINE * (connected_s - began_s))) and not self._stopping.is_set():
             self._over.wait()
         client.disconnect()
-        client.loop_stop()
+        serving.join()
         self._lost()
         if not self._accepted and not self._refused and not self._stopping.is_set():
             self._speak_another_version()
+        return time.monotonic() - connected_s if self._accepted else 0.0
+
+    def _serve(self, client: mqtt.Client) -> None:
+        """Let paho read and write until the connection ends. Only this thread touches the socket."""
+        try:
+            while client.loop() == mqtt.MQTT_ERR_SUCCESS:
+                pass
+        except Exception as error:  # noqa: BLE001 - paho raises whatever its decoders stumble over
+            what = f"{type(error).__name__}: {error}"
+            self._report(f"broker {self._access.url} sent what cannot be read ({what}); trying MQTT 3.1.1")
+            self._version = MQTTProtocolVersion.MQTTv311  # it has no properties, and these are what it stumbles over
+        finally:
+            self._answered.set()
+            self._over.set()
 
     def _speak_another_version(self) -> None:
         """Brokers of MQTT 3.1.1 refuse version 5 in three ways: they say so, hang up, or say nothing at all."""
@@ -170,7 +199,8 @@ class Subscriber:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        client.connect_timeout = 5.0
+        client.connect_timeout = CONNECT_S
+        client.on_socket_register_write = lambda *_: None  # else `publish` itself writes to the socket
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -184,7 +214,7 @@ class Subscriber:
     def _on_connect(
         self, client: mqtt.Client, _data: object, _flags: mqtt.ConnectFlags, reason: ReasonCode, _props: object
     ) -> None:
-        self._refused = reason.is_failure and str(reason) != REFUSED_VERSION
+        self._refused = reason.is_failure and reason.value != UNSUPPORTED_VERSION
         self._accepted = not reason.is_failure
         if self._refused:
             self._report(f"broker {self._access.url} refuses the connection: {reason}; see --username, --cert-file")
@@ -210,9 +240,13 @@ class Subscriber:
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
     ) -> None:
-        if self._accepted and not self._stopping.is_set():
+        self._taken_over = reason.value == TAKEN_OVER
+        if self._taken_over:
+            why = "another collector runs with the key of this one; end one of them"
+            self._report(f"broker {self._access.url} ended the connection: {why}")
+        elif self._accepted and not self._stopping.is_set():
             self._report(f"connection to broker {self._access.url} lost ({reason}); connecting again")
-        if self._accepted and str(reason) == PROTOCOL_ERROR:
+        if self._accepted and reason.value == PROTOCOL_ERROR:
             # A property of somebody's message that paho cannot read would come again and again; 3.1.1 has none.
             self._version = MQTTProtocolVersion.MQTTv311
         self._answered.set()
@@ -244,7 +278,8 @@ def _session() -> Properties:
     return properties
 
 
-def _tls_context(access: BrokerAccess) -> ssl.SSLContext:
+def tls_context(access: BrokerAccess) -> ssl.SSLContext:
+    """Read the certificates; :class:`InputError` says which option names one that cannot be used."""
     if access.key_file:
         refuse_shared(access.key_file, "--tls-key-file")
     try:
@@ -258,6 +293,8 @@ def _tls_context(access: BrokerAccess) -> ssl.SSLContext:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
     if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
         return str(error)
     return error.strerror or str(error) or type(error).__name__
