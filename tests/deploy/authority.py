@@ -4,15 +4,12 @@ import ssl
 import time
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from agent.deliver import chain
 from agent.deliver.durable import write_file
 from agent.deliver.keys import private_pem
 from collector.ca.authority import Authority as Shipped
 from collector.ca.authority import create
+from tests.collector.ca.centre import request
 
 
 class Authority:
@@ -44,8 +41,6 @@ class Authority:
 
     def _enrol(self, name: str, days: float) -> tuple[bytes, bytes]:
         key = chain.new_key()
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
         secret = self.shipped.token(name, 1.0, replace=True).split(".")[1]
-        certificate = self.shipped.enrol(secret, request.public_bytes(Encoding.PEM).decode(), days)
+        certificate = self.shipped.enrol(secret, request(name, key), days)
         return private_pem(key), certificate.encode()

@@ -170,8 +170,8 @@ def test_nobody_pushes_another_off_the_broker(fleet: tuple[Broker, Path]) -> Non
             time.sleep(0.02)
         word = ("-i", GATEWAY, "-t", f"flatwatt/v1/{OTHER}/up/status", "-m", "{}")
         client(broker, "mosquitto_pub", *certificate(folder, OTHER), *word)
-        word = ("-r", "-t", f"flatwatt/v1/{GATEWAY}/down/receipt", "-m", "still there")
-        client(broker, "mosquitto_pub", *certificate(folder, COLLECTOR), *word)
+        last = ("-r", "-t", f"flatwatt/v1/{GATEWAY}/down/receipt", "-m", "still there")
+        client(broker, "mosquitto_pub", *certificate(folder, COLLECTOR), *last)
         heard, _ = process.communicate(timeout=10)
 
     assert heard == "still there\n"
