@@ -19,11 +19,12 @@ from pathlib import Path
 from random import Random
 from typing import IO, Any
 
+from agent.deliver import wire
 from firmware_sim.gateway import GatewayOptions, gateway_toml
 from firmware_sim.scenario import Scenario, read_scenario
 from tests.broker import Broker, mosquitto
-from tests.faults.invariants import Stretch, contradictions, truth_of
-from tests.faults.process import PATIENCE_S, ROOT, Process, flatwatt, killed_at
+from tests.faults.invariants import Stretch, Truth, contradictions, truth_of
+from tests.faults.process import PATIENCE_S, ROOT, Crash, Process, flatwatt
 from tests.faults.proxy import FaultyLine, faulty_line
 
 START_S = 1_767_571_200  # Monday, 2026-01-05
@@ -50,9 +51,9 @@ class Story:
     bus: str = "tcp://127.0.0.1:0"
     bus_keys: str = "timeout_s = 0.3"  # what does not answer is found out soon, in fast motion too
     start_s: float = START_S
+    clock: str = ""  # lines of `flatwatt run --clock-script`: how the agent's clock goes wrong
     real: bool = False  # real time; the scenario begins now
     site: str = "office"
-    gateway: str = ""  # more lines of gateway.toml, before its first table
     delivery: str = "resend_after_s = 2.0"
     mqtt: str = ""
 
@@ -83,7 +84,9 @@ class Bed:
         self.folder = folder
         self.seed = seed
         self.chance = Random(seed)
+        self.early = ExitStack()  # what must outlive the processes: disks, control groups
         self.stack = ExitStack()
+        self.group = Path()
         self.story = Story()
         self.database = folder / "collector.db"
         self.state = folder / "state"
@@ -94,6 +97,7 @@ class Bed:
         self.backhaul: FaultyLine  # between broker and collector
         self.field: FaultyLine  # between agent and meters
         self.broker: Broker
+        self.tls_port = 0
         self.sim: Process
         self.agent: Process
         self.collector: Process
@@ -132,7 +136,7 @@ class Bed:
             self._clock.write_bytes(struct.pack("<d", self.story.start_s))
         control = ("--control", str(self.folder / "sim.socket"))
         self.sim = flatwatt(self.folder, "sim", str(self.folder / "scenario.toml"), "--json", *clock, *control)
-        self.stack.callback(_end, self.sim)
+        self.stack.callback(end, self.sim)
         self.sim.start()
         self.sim.says('"buses"')
 
@@ -156,22 +160,35 @@ class Bed:
         text = gateway_toml(self.scenario, urls, options)
         for table, lines in (("delivery", story.delivery), ("mqtt", story.mqtt), ("[bus]", story.bus_keys)):
             text = text.replace(f"[{table}]\n", f"[{table}]\n{lines}\n")
-        self.config.write_text(story.gateway + text)
+        self.config.write_text(text)
 
-    def make_collector(self, mqtt_url: str, *options: str, kill: tuple[str, str, int] | None = None) -> None:
-        """Make a collector ready, which is to be killed at a point where that is said."""
-        words = ("collect", "--mqtt", mqtt_url, "--db", str(self.database), "--http", "127.0.0.1:0", *options)
-        self._collector_words = words
-        self.collector = killed_at(self.folder, *kill, *words) if kill else flatwatt(self.folder, *words)
-        self.stack.callback(_end, self.collector)
+    def add_bus(self, name: str, url: str, *, meter: str) -> None:
+        """Put a meter on a bus of its own."""
+        text = self.config.read_text()
+        place = text.index(f'[[meter]]\nid = "{meter}"')
+        moved = text[place:].replace('bus = "hall"', f'bus = "{name}"', 1)
+        bus = f'[[bus]]\nname = "{name}"\nurl = "{url}"\n{self.story.bus_keys}\n'
+        first = text.index("[[meter]]")
+        self.config.write_text(text[:first] + bus + text[first:place] + moved)
 
-    def restart_collector(self, *, kill: tuple[str, str, int] | None = None) -> None:
+    def make_collector(self, mqtt_url: str, *options: str) -> None:
+        """Make a collector ready."""
+        database = ("--db", str(self.database), "--http", "127.0.0.1:0")
+        self._collector_words = ("collect", "--mqtt", mqtt_url, *database, *options)
+        self.collector = self._new_collector(None)
+
+    def _new_collector(self, kill: Crash | None) -> Process:
+        """Make a collector; where the agent's clock goes wrong by a script, it lives in the true time."""
+        clock = self._clock if self.story.clock else None
+        collector = flatwatt(self.folder, *self._collector_words, kill=kill, clock=clock)
+        self.stack.callback(end, collector)
+        return collector
+
+    def restart_collector(self, *, kill: Crash | None = None) -> None:
         """End the collector as a crash does, and start another one on its database."""
         if self.collector.running():
             self.collector.kill()
-        words = self._collector_words
-        self.collector = killed_at(self.folder, *kill, *words) if kill else flatwatt(self.folder, *words)
-        self.stack.callback(_end, self.collector)
+        self.collector = self._new_collector(kill)
         told = self.collector.log.read_text().count("subscribed")
         self.collector.start()
         if kill is None:
@@ -181,25 +198,29 @@ class Bed:
         if self.story.real:
             return ()
         until = datetime.fromtimestamp(self.until_s, UTC).isoformat()
-        return ("--fast-motion", str(self._clock), "--speed", str(self.story.speed), "--until", until)
+        script = self.folder / "clock.script"
+        script.write_text(self.story.clock)
+        wrong = ("--clock-script", str(script)) if self.story.clock else ()
+        return ("--fast-motion", str(self._clock), "--speed", str(self.story.speed), "--until", until, *wrong)
 
-    def _new_agent(self) -> Process:
-        agent = flatwatt(self.folder, *self._words)
+    def _new_agent(self, kill: Crash | None = None) -> Process:
+        agent = flatwatt(self.folder, *self._words, kill=kill)
         self._agents.append(agent)
-        self.stack.callback(_end, agent)
+        self.stack.callback(end, agent)
         return agent
 
-    def start_agent(self, *prefix: str, kill: tuple[str, str, int] | None = None) -> None:
+    def start_agent(
+        self,
+        *prefix: str,
+        kill: Crash | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the agent, again too; where ``kill`` names a function, it dies at that call of it."""
         if not self.began_s:
             self.began_s = self.now_s()
-        if kill:
-            self.agent = killed_at(self.folder, *kill, *self._words)
-            self._agents.append(self.agent)
-            self.stack.callback(_end, self.agent)
-        elif self.agent.started:
-            self.agent = self._new_agent()
-        self.agent.start(*prefix)
+        if kill or self.agent.started:
+            self.agent = self._new_agent(kill)
+        self.agent.start(*prefix, environment=environment)
 
     def now_s(self) -> float:
         """Give the facility's time."""
@@ -238,6 +259,15 @@ class Bed:
         answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         assert answer.stdout, answer.stderr
         return dict(json.loads(answer.stdout))
+
+    def retained_status(self) -> wire.Status:
+        """Give the status of the gateway as the broker keeps it."""
+        topic = wire.topic("demo", "status")
+        command = ["mosquitto_sub", "-p", str(self.broker.port), "-t", topic, "-C", "1", "-W", "5"]
+        answer = subprocess.run(command, capture_output=True, timeout=10, check=True).stdout
+        status = wire.decode(answer.strip())
+        assert isinstance(status, wire.Status)
+        return status
 
     def flatwatt(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a verb to its end."""
@@ -291,11 +321,26 @@ class Bed:
 
         self.wait_for(arrived, "the last window to arrive", patience_s, agent_runs=True)
 
+    def truth(self, unlived: Collection[Stretch] = ()) -> Truth:
+        """Give what the simulator knows of the run; ``unlived`` names windows that a meter was not configured for."""
+        truth = truth_of(self.scenario, self.began_s or self.story.start_s, self.until_s, self.story.window_s)
+        expected = [
+            (meter, start_s, length_s)
+            for meter, start_s, length_s in truth.expected
+            if not any(meter == m and low <= start_s < high for m, low, high in unlived)
+        ]
+        return replace(truth, expected=expected)
+
     def check(
-        self, *, distrusted: Collection[Stretch] = (), allowed: Collection[str] = (), findings: int | None = 0
+        self,
+        *,
+        distrusted: Collection[Stretch] = (),
+        unlived: Collection[Stretch] = (),
+        allowed: Collection[str] = (),
+        findings: int | None = 0,
     ) -> None:
         """Hold everything against the truth; ``allowed`` names the queries that this very case is meant to fail."""
-        truth = truth_of(self.scenario, self.began_s or self.story.start_s, self.until_s, self.story.window_s)
+        truth = self.truth(unlived)
         truth.distrusted.extend(distrusted)
         found = contradictions(self.database, truth)
         wrong = {name: rows[:5] for name, rows in found.items() if rows and name not in allowed}
@@ -309,8 +354,10 @@ class Bed:
     def close(self) -> None:
         """End what still runs."""
         self.stack.close()
+        self.early.close()
 
 
-def _end(process: Process) -> None:
+def end(process: Process) -> None:
+    """End a process that still runs."""
     if process.running():
         process.kill()

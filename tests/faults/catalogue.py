@@ -1,8 +1,19 @@
 """All cases: importing the modules that hold them fills the register."""
 
-from tests.faults import modbus, mqtt, operating_system
+from tests.faults import adversary, clock, configuration, modbus, mqtt, network, operating_system, storage
 from tests.faults.case import CASES
 
 SHORT = ("M6", "B2")  # of `make test`: a dozen that take few seconds each
 
-__all__ = ["CASES", "SHORT", "modbus", "mqtt", "operating_system"]
+__all__ = [
+    "CASES",
+    "SHORT",
+    "adversary",
+    "clock",
+    "configuration",
+    "modbus",
+    "mqtt",
+    "network",
+    "operating_system",
+    "storage",
+]

@@ -28,6 +28,17 @@ class PublishFilter:
         return packet[0] >> 4 == _PUBLISH and self._topic_part in topic(packet)
 
 
+def acknowledgement(packet: bytes) -> bytes:
+    """Give the PUBACK that answers a PUBLISH of QoS 1.
+
+    >>> acknowledgement(bytes([0x32, 7, 0, 3]) + b"a/b" + bytes([1, 2])).hex()
+    '40020102'
+    """
+    start = next(place for place in range(1, 5) if not packet[place] & 0x80) + 1
+    end = start + 2 + len(topic(packet))
+    return bytes((0x40, 2)) + packet[end : end + 2]
+
+
 def packet_size(data: bytes) -> int:
     """Give the length of the packet that begins here, 0 where its header is not whole.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+Crash = tuple[str, str, int]  # function, before or after, number of the call
 PATIENCE_S = 120.0  # for what takes seconds on two idle cores
 
 
@@ -104,11 +105,8 @@ class Process:
             time.sleep(0.25)
 
 
-def flatwatt(folder: Path, *words: str, name: str | None = None) -> Process:
-    """Make a verb ready to be started."""
-    return Process(folder, name or words[0], [sys.executable, "-m", "agent.cli", *words])
-
-
-def killed_at(folder: Path, function: str, when: str, call: int, *words: str) -> Process:
-    """Make a verb ready that dies at a chosen call of a function."""
-    return Process(folder, words[0], [sys.executable, "-m", "tests.faults.rig", function, when, str(call), *words])
+def flatwatt(folder: Path, *words: str, kill: Crash | None = None, clock: Path | None = None) -> Process:
+    """Make a verb ready to be started; ``kill`` and ``clock`` are those of :mod:`tests.faults.rig`."""
+    rig = [*(("--kill", kill[0], kill[1], str(kill[2])) if kill else ()), *(("--clock", str(clock)) if clock else ())]
+    module = ["tests.faults.rig", *rig, "--"] if rig else ["agent.cli"]
+    return Process(folder, words[0], [sys.executable, "-m", *module, *words])

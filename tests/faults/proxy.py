@@ -36,7 +36,7 @@ class FaultyLine:
         self.crumbs = False  # every byte string is cut into pieces at random places
         self.flip_share = 0.0  # of the chunks: one bit of them is wrong
         self.up: Rewrite | None = None  # what is made of the bytes of a client, for each connection's stream
-        self.down: Callable[[], Rewrite] | None = None  # makes, for each connection, what rewrites the answers
+        self.down: Callable[[Callable[[bytes], None]], Rewrite] | None = None  # makes what rewrites the answers
         self.connections = 0  # since the start
         self.refused = 0
         self.carried = 0  # bytes towards the target
@@ -116,7 +116,7 @@ class FaultyLine:
             await self._open.wait()
             answers, beyond = await asyncio.open_connection(*self._target)
             self._writers.add(beyond)
-            rewrite = self.down() if self.down else None
+            rewrite = self.down(beyond.write) if self.down else None
             ways = (self._carry(reader, beyond, self.up, up=True), self._carry(answers, writer, rewrite, up=False))
             await asyncio.gather(*ways)
         except OSError:

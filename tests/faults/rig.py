@@ -1,15 +1,21 @@
-"""Runs a verb of flatwatt and kills it at a chosen call of a chosen function, as a power cut or `kill -9` would.
+"""Runs a verb of flatwatt with its surroundings changed from outside; nothing in the product knows of this.
 
-    python -m tests.faults.rig agent.deliver.spool:Spool.receipt before 3 run -c gateway.toml
+    python -m tests.faults.rig --kill agent.deliver.spool:Spool.receipt before 3 -- run -c gateway.toml
+    python -m tests.faults.rig --clock FILE -- collect --mqtt ...
 
-Nothing in the product knows of this: the function is wrapped from outside, before the verb starts.
+``--kill`` ends the process at the n-th call of a function, before or after it, as a power cut or
+`kill -9` would. ``--clock`` lets a collector live in the time that an agent drives in fast motion.
 """
 
+import argparse
 import functools
 import importlib
 import os
 import signal
+import struct
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from agent.cli import main
@@ -39,6 +45,25 @@ def kill_at(function: str, when: str, call: int) -> None:
     setattr(owner, name, wrapped)
 
 
+def live_by(file: Path) -> None:
+    """Let the collector's time be that in a file of eight bytes."""
+    verb: Any = importlib.import_module("collector.verb")
+    verb.time = SimpleNamespace(time=lambda: struct.unpack("<d", file.read_bytes())[0])
+
+
+def run(words: list[str]) -> int:
+    """Change what the options say, then run the verb behind ``--``."""
+    place = words.index("--")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kill", nargs=3, metavar=("FUNCTION", "WHEN", "CALL"))
+    parser.add_argument("--clock", type=Path, metavar="FILE")
+    args = parser.parse_args(words[:place])
+    if args.kill:
+        kill_at(args.kill[0], args.kill[1], int(args.kill[2]))
+    if args.clock:
+        live_by(args.clock)
+    return main(words[place + 1 :])
+
+
 if __name__ == "__main__":
-    kill_at(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    sys.exit(main(sys.argv[4:]))
+    sys.exit(run(sys.argv[1:]))
