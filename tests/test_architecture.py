@@ -37,6 +37,9 @@ COMMAND_LINE = (
     "agent.verbs.*",
     "collector.verb",
     "collector.ca.verb",
+    "collector.operator.verb",
+    "collector.proof.verb_export",
+    "collector.proof.verb_verify",
     "firmware_sim.verb",
     "firmware_sim.demo*",
 )
@@ -47,6 +50,7 @@ COMPOSITION_ROOTS = (
     "agent.verbs.*",
     "collector.verb",
     "collector.ca.verb",
+    "collector.operator.verb",
     "firmware_sim.verb",
     "firmware_sim.demo*",
 )
@@ -78,6 +82,7 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent",  # its version
         "agent.deliver.wire",
         "agent.deliver.chain",
+        "agent.deliver.command_table",  # what a command may say, as the wire says how it is said
         "agent.deliver.durable",  # files that are whole or not there
         "agent.deliver.keys",  # public keys in files
         "agent.loopback",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain, wire
@@ -34,6 +34,10 @@ class Signer:
     def key_id(self) -> str:
         """The short name of the public key."""
         return chain.key_id(self.public_key)
+
+    def signature(self, text: bytes) -> bytes:
+        """Sign a list of sums: DER, as ``openssl dgst -verify`` reads it, and the same for the same text."""
+        return self._key.sign(text, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
     def receipt(self, stream: Stream, missing: Sequence[tuple[int, int]], time_s: int) -> wire.ReceiptMessage:
         """Sign how far a stream is committed, and what of it is wanted again."""
