@@ -180,8 +180,12 @@ def _enrolled(config: GatewayConfig) -> GatewayConfig:
         return config
     mqtt, delivery, commands = config.mqtt, config.delivery, config.commands
     if mqtt.url.startswith("mqtts:") and not (mqtt.ca_file or mqtt.cert_file or mqtt.key_file):
-        files = {"ca_file": folder / "ca.pem", "cert_file": folder / "certificate.pem"}
-        mqtt = replace(mqtt, **files, key_file=config.state_dir / "key.pem")
+        mqtt = replace(
+            mqtt,
+            ca_file=folder / "ca.pem",
+            cert_file=folder / "certificate.pem",
+            key_file=config.state_dir / "key.pem",
+        )
     if delivery.collector_key_file is None and (folder / "collector.pem").is_file():
         delivery = replace(delivery, collector_key_file=folder / "collector.pem")
     if commands.operator_key_file is None and (folder / "operator.pem").is_file():

@@ -8,9 +8,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any
 
-from agent import __version__
 from agent.acquire.learn.learned import Learned
 from agent.acquire.poll.make_poller import make_poller
 from agent.acquire.poll.poller import Poller
@@ -23,18 +22,21 @@ from agent.analyse.site import Site
 from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
-from agent.config import GatewayConfig, MeterConfig
+from agent.config import GatewayConfig
 from agent.deliver import wire
-from agent.deliver.keys import GatewayKey, load_gateway_key, load_public_key
-from agent.deliver.publisher import Publisher, State
+from agent.deliver.keys import load_gateway_key, load_public_key
+from agent.deliver.publisher import Publisher
+from agent.deliver.renewal import Renewal, finish_rotation
+from agent.deliver.restored_centre import declare_loss
 from agent.deliver.sacrifice import Bounds
 from agent.deliver.spool import Spool
 from agent.deliver.upkeep import Upkeep
 from agent.emission_factors import factors
 from agent.errors import InputError
+from agent.operate.birth import Birth
 from agent.operate.interval import in_force
 from agent.operate.operations import Operations
-from agent.operate.rotate import rotate
+from agent.operate.rotate import rotation
 from agent.pipeline import Pipeline, event, remembered
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,6 @@ _GOODBYE_S = 2.0  # for the publisher to take leave of the broker
 _DISK_S = 60.0  # a disk that cannot be written to is told of once a minute at most
 _BREATH_S = 0.1  # between slices of a salvage, each of which takes a quarter of that
 _DAY_S = 86_400
-_TRUST_WORDS = {"U": "unknown", "I": "informative", "S": "synchronised", "R": "relative"}
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
@@ -55,6 +56,7 @@ async def serve(read: Callable[[], GatewayConfig], clock: Clock, until_s: float)
     """
     written = read()
     _make_state_dir(written.state_dir)
+    finish_rotation(written.state_dir)
     load_gateway_key(written.state_dir / "key.pem")
     spool = Spool(written.state_dir / "spool.db", written.id)
     composed: GatewayConfig | int = written
@@ -99,16 +101,27 @@ async def _serve(
             link=lambda: asdict(publisher.status()),
             reply=lambda replies, slots: pipeline.reply(replies, slots),
             resend=lambda first, last: publisher.resend(first, last),
-            rotate=rotate,
+            rotate=rotation(lambda: renewal.rotate()),
             end_at=lambda time_s: pipeline.end_at(time_s),
         )
-    birth = _Birth(config, key, spool, clock, "file" if config is written else "command")
+    birth = Birth(
+        config,
+        key,
+        spool,
+        read_clock=lambda: replace(clock.read(), trust=pipeline.trust),
+        is_simulated=clock.is_simulated,
+        publisher=lambda: publisher.status(),
+        interval="file" if config is written else "command",
+    )
     publisher = Publisher(
         spool,
         config.mqtt,
         config.delivery,
         status_payload=birth.payload,
         report=lambda name, text: pipeline.tell([event(name, int(clock.now_s()), text, {})]),
+        health=birth.health,
+        on_receipt=lambda receipt: pipeline.on_receipt(receipt),
+        on_loss=lambda through: declare_loss(spool, key, through, int(clock.now_s())),
         on_command=operations.take if operations else None,
     )
     pipeline = Pipeline(
@@ -128,17 +141,27 @@ async def _serve(
         after_window=upkeep.after_window,
         on_samples=operations.on_samples if operations else lambda _samples, _tick_s: None,
     )
+    renewal = Renewal(
+        config.state_dir,
+        config.id,
+        key,
+        clock.now_s,
+        report=lambda name, text: pipeline.tell([event(name, int(clock.now_s()), text, {})]),
+        sign_off=lambda text, data: pipeline.sign_off(event("key_rotated", int(clock.now_s()), text, {**data})),
+    )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))
     if operations:
         operations.resume()
     stop = asyncio.Event()
     try:
         with _on_signals(stop):
-            reporting = asyncio.create_task(_report(poller, config.state_dir / STATUS_FILE, clock))
+            reporting = asyncio.create_task(_report(poller, birth.delivery, config.state_dir / STATUS_FILE, clock))
             salvaging = asyncio.create_task(_salvage(upkeep))
+            renewing = asyncio.create_task(renewal.run())
             pending = await _work(publisher, stop, _measure(pipeline, publisher, clock, operations, until_s))
             reporting.cancel()
             salvaging.cancel()
+            renewing.cancel()
     finally:
         await poller.close()
         pipeline.keep()
@@ -191,7 +214,7 @@ async def _salvage(upkeep: Upkeep) -> None:
         await asyncio.sleep(_BREATH_S if upkeep.salvage() else LOOK_S)
 
 
-async def _report(poller: Poller, path: Path, clock: Clock) -> None:
+async def _report(poller: Poller, delivery: Callable[[], dict[str, Any]], path: Path, clock: Clock) -> None:
     """Write what ``flatwatt status`` shows when it asks, and seldom else; a full disk costs that and nothing more."""
     loop = asyncio.get_running_loop()
     due_s = loop.time()
@@ -199,52 +222,11 @@ async def _report(poller: Poller, path: Path, clock: Clock) -> None:
         try:
             if stop_asking(path) or loop.time() >= due_s:
                 due_s = loop.time() + KEPT_S
-                write_status(path, poller.statistics(), clock.now_s())
+                write_status(path, poller.statistics(), delivery(), clock.now_s())
         except OSError as error:
             logger.warning("%s cannot be written: %s", path, error.strerror)
             await asyncio.sleep(_DISK_S)
         await asyncio.sleep(LOOK_S)
-
-
-class _Birth:
-    """Makes the retained birth and death messages."""
-
-    def __init__(
-        self, config: GatewayConfig, key: GatewayKey, spool: Spool, clock: Clock, interval: Literal["file", "command"]
-    ) -> None:
-        self._config = config
-        self._interval = interval
-        self._key = key
-        self._spool = spool
-        self._clock = clock
-        self._meters = [_meter_status(meter) for meter in config.meters]
-
-    def payload(self, state: State) -> bytes:
-        """Give the bytes of the birth (``online``) or of the death (``offline``)."""
-        config, reading = self._config, self._clock.read()
-        return wire.encode(
-            wire.Status(
-                v=wire.VERSION,
-                kind="status",
-                state=state,
-                gateway=config.id,
-                name=config.name,
-                site=config.site.name,
-                site_kind=config.site.kind,
-                software=__version__,
-                boot_id=reading.boot_id,
-                stream=self._spool.stream,
-                delivery=config.delivery.mode,
-                clock="simulated" if self._clock.is_simulated else _TRUST_WORDS[reading.trust],
-                time_s=int(reading.utc_s),
-                window_s=config.poll.window_s,
-                public_key=self._key.public_key,
-                meters=self._meters,
-                boot_s=round(reading.boot_s, 3),
-                period_s=config.poll.period_s,
-                interval=self._interval,
-            )
-        )
 
 
 def _bounds(config: GatewayConfig) -> Bounds:
@@ -268,20 +250,6 @@ def _configured(config: GatewayConfig) -> dict[str, list[float]]:
         "configured_vt_ratio": [meter.vt_ratio for meter in config.meters],
         "profile_digest": [float(int(find_profile(meter.profile).digest[:12], 16)) for meter in config.meters],
     }
-
-
-def _meter_status(meter: MeterConfig) -> wire.MeterStatus:
-    profile = find_profile(meter.profile)
-    return wire.MeterStatus(
-        meter=meter.id,
-        name=meter.name,
-        role=meter.role,
-        parent=meter.parent,
-        declared=meter.declared,
-        declared_w=meter.declared_w,
-        profile=profile.name,
-        profile_digest=profile.digest,
-    )
 
 
 def _opening_events(spool: Spool, told_until_s: int, now_s: int) -> list[wire.Event]:

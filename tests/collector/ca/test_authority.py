@@ -53,7 +53,8 @@ class Desk:
         self, key: ec.EllipticCurvePrivateKey, former: ec.EllipticCurvePrivateKey | None = None
     ) -> x509.Certificate:
         """Ask again, for the same key or for one that the former vouches for."""
-        proof = former and chain.sign(former, chain.rotate_text("campus-01", chain.public_text(key)))
+        text = chain.rotate_text("campus-01", chain.public_text(key))
+        proof = None if former is None else chain.sign(former, text)
         return x509.load_pem_x509_certificate(self.authority.renew(request("campus-01", key), proof, 90.0).encode())
 
     def enrolled(self) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.cli import main
 from agent.deliver.enrolment import Centre, Token
@@ -70,7 +71,7 @@ def test_a_certificate_is_for_this_client_and_nothing_else(service: Enrolment, t
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     assert certificate.subject.rfc4514_string() == "CN=plain-01"
-    assert list(usage) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     assert not constraints.ca
     assert 1.0 <= (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days <= 1.2
 
