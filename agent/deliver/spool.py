@@ -72,7 +72,7 @@ class Spool:
             with translated(path):
                 self._file = self._open()
         except DiskError as error:
-            self._file = self._in_memory(str(error), self._read_slots())
+            self._file = self._in_memory(str(error), spool_damage.read_notes(path)[1])
 
     @property
     def storage(self) -> Literal["disk", "memory"]:
@@ -133,12 +133,8 @@ class Spool:
         if batch.stream != self.stream and self.on_new_stream is not None:  # damage was found meanwhile
             self.on_new_stream(batch)
             return
-        try:
-            with translated(self.path):
-                self._file.commit(batch.rows, batch.next_seq - 1, batch.head, batch.slots, batch.dropped)
-        except FlatwattError as error:
-            self._give_way(error, batch)
-        else:
+        with self._guarded(batch):
+            self._file.commit(batch.rows, batch.next_seq - 1, batch.head, batch.slots, batch.dropped)
             self._leave_mark()
 
     def pending(
@@ -149,39 +145,31 @@ class Spool:
         Each is checked against the chain; where one does not fit, the spool is damaged and a new stream begins.
         """
         last = self.last_seq if through is None else through
-        try:
-            with translated(self.path):
-                found = self._file.rows(after_seq, last, limit, kinds)
+        with self._guarded():
+            found = self._file.rows(after_seq, last, limit, kinds)
             for row, before in found:
                 self._check(row, before)
-        except FlatwattError as error:
-            self._give_way(error, None)
-            return []
-        return [Envelope(self.stream, *row[:4]) for row, _ in found]
+            return [Envelope(self.stream, *row[:4]) for row, _ in found]
+        return []
 
     def head_at(self, seq: int) -> bytes | None:
         """Give the chain head after record ``seq``; None where it is not known (any more, or yet)."""
-        try:
-            with translated(self.path):
-                return self._file.head_at(seq)
-        except FlatwattError as error:
-            self._give_way(error, None)
-            return None
+        with self._guarded():
+            return self._file.head_at(seq)
+        return None
 
     def count(self, kind: str) -> int:
         """Count the records of a rare kind that are kept."""
-        with translated(self.path):
+        with self._guarded():
             return self._file.count(kind)
+        return 0
 
     def receipt(self, through: int) -> None:
         """Forget records ``..through``."""
         if not self.receipted < through <= self.last_seq or (head := self.head_at(through)) is None:
             return
-        try:
-            with translated(self.path):
-                self._file.receipt(through, head)
-        except FlatwattError as error:
-            self._give_way(error, None)
+        with self._guarded():
+            self._file.receipt(through, head)
 
     def note(self, key: str) -> str | None:
         """Give a short text that was kept under ``key``."""
@@ -197,17 +185,24 @@ class Spool:
         """Put the file aside and begin a new stream: the centre knows more of this one than the file does."""
         self._give_way(EvidenceError(why), None)
 
-    def return_to_disk(self) -> bool:
-        """Go on with the disk's own stream where it can be written again; the caller brings what was in memory."""
+    def return_to_disk(self, bring: Callable[[Batch], None]) -> bool:
+        """Go on with the disk's own stream, with the batch that ``bring`` fills; False where it cannot be written."""
         try:
             with translated(self.path):
                 file = self._open()
-                file.commit([], file.seq, file.head, {}, None)  # it writes all the same
+                batch = Batch(file.stream, file.seq, file.head)
+                bring(batch)
+                try:
+                    file.commit(batch.rows, batch.next_seq - 1, batch.head, batch.slots, None)
+                except sqlite3.Error:
+                    file.close()
+                    raise
         except FlatwattError as error:
             logger.info("%s", error)
             return False
         self._file.close()
         self._file, self.why_memory = file, ""
+        self._leave_mark()
         return True
 
     def unconfirmed(self) -> list[Row]:
@@ -223,7 +218,7 @@ class Spool:
         path, mark = self.path, read_mark(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         existed = path.is_file()
-        if existed and not path.stat().st_size:  # before SQLite sees it and deletes its log
+        if existed and not path.stat().st_size and mark is not None:  # before SQLite sees it and deletes its log
             return self._renew("the file is empty", mark)
         if not existed and mark is not None:
             return self._renew("the file is gone", mark)
@@ -261,6 +256,15 @@ class Spool:
         if not spool_damage.fits(row, before):
             raise EvidenceError(f"the hash chain breaks at record {row[0]}")
 
+    @contextlib.contextmanager
+    def _guarded(self, batch: Batch | None = None) -> Iterator[None]:
+        """Let trouble with the file move the stream instead of ending the process."""
+        try:
+            with translated(self.path):
+                yield
+        except FlatwattError as error:
+            self._give_way(error, batch)
+
     def _give_way(self, error: FlatwattError, batch: Batch | None) -> None:
         """Begin a stream elsewhere, and say so; raise where that is not possible."""
         if self.on_new_stream is None or self.why_memory or not isinstance(error, DiskError | EvidenceError):
@@ -280,13 +284,6 @@ class Spool:
         logger.warning("%s; records are kept in memory until it can be written again", why)
         self.why_memory = why
         return spool_file.create(spool_file.connect(None), self.gateway, slots)
-
-    def _read_slots(self) -> dict[str, bytes]:
-        """Give the state of a file that can be read and not written."""
-        try:
-            return spool_damage.read_notes(self.path)[1]
-        except OSError:
-            return {}
 
     def _leave_mark(self) -> None:
         if self.why_memory:

@@ -193,10 +193,10 @@ def _open_read_only(file: Path) -> sqlite3.Connection:
 
 
 def read_notes(file: Path) -> tuple[dict[str, object], dict[str, bytes]]:
-    """Read what can be read of the notes and slots of a damaged file."""
+    """Read what can be read of the notes and slots of a file that is damaged, or cannot be written."""
     meta: dict[str, object] = {}
     slots: dict[str, bytes] = {}
-    if not file.stat().st_size:
+    if not file.is_file() or not file.stat().st_size:
         return meta, slots  # or SQLite would delete its log
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_open_read_only(file)) as db:
         with contextlib.suppress(sqlite3.Error):

@@ -30,8 +30,9 @@ class Upkeep:
         self._sacrifice = Sacrifice(spool, key, bounds)
         self._now_s = now_s
         spool.on_new_stream = self._say
-        if spool.storage == "memory" or (spool.loss is not None and _SALVAGED not in spool.slots):
+        if spool.storage == "memory":
             self._say(None)
+        self._say_loss()
 
     def after_window(self) -> None:
         """Return to the disk where that is possible, and drop what the bounds leave no room for."""
@@ -67,20 +68,25 @@ class Upkeep:
         batch.slots |= {LOSS: b"", _SALVAGED: b""}
         logger.warning("%s", text)
 
+    def _say_loss(self) -> None:
+        """Say what was put aside, where that is not said yet."""
+        if self._spool.storage == "disk" and self._spool.loss is not None and _SALVAGED not in self._spool.slots:
+            self._say(None)
+
     def _say(self, failed: Batch | None) -> None:
         """Begin the new stream with the reason for it, and with what could not be committed to the old one."""
         spool = self._spool
         with spool.batch() as batch:
             if spool.storage == "memory":
-                self._tell_storage(batch, spool.why_memory)
+                self._tell_storage(batch, "memory", spool.why_memory)
             elif (loss := spool.loss) is not None:
                 self._tell_loss(batch, loss)
             if failed is not None and failed.dropped is None:
                 take_over(batch, spool.gateway, failed.rows)
                 batch.slots |= failed.slots
 
-    def _tell_storage(self, batch: Batch, text: str) -> None:
-        data: dict[str, float | int | str | None] = {"storage": self._spool.storage}
+    def _tell_storage(self, batch: Batch, storage: str, text: str) -> None:
+        data: dict[str, float | int | str | None] = {"storage": storage}
         enter_event(batch, self._spool.gateway, "storage", int(self._now_s()), text, data)
 
     def _tell_loss(self, batch: Batch, loss: Loss) -> None:
@@ -92,14 +98,17 @@ class Upkeep:
         logger.warning("%s", text)
 
     def _return(self) -> None:
-        """Write what memory held to the disk, if it takes it."""
+        """Write what memory holds to the disk, if it takes it."""
         spool = self._spool
-        rows, slots = spool.unconfirmed(), dict(spool.slots)
-        if not spool.return_to_disk():
-            return
-        for name in (LOSS, _SALVAGED):
+        rows, slots = spool.unconfirmed(), {**spool.slots}
+        for name in (LOSS, _SALVAGED):  # the file on the disk knows better
             slots.pop(name, None)
-        with spool.batch() as batch:
-            self._tell_storage(batch, "records are kept on the disk again")
+
+        def bring(batch: Batch) -> None:
             take_over(batch, spool.gateway, rows)
+            self._tell_storage(batch, "disk", "records are kept on the disk again")
             batch.slots |= slots
+
+        if spool.return_to_disk(bring):
+            logger.warning("records are kept on the disk again; %d were in memory", len(rows))
+            self._say_loss()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_a_full_spool_drops_the_oldest_and_keeps_all_energy(spool: Spool, key: G
     ranges = [(gap.from_seq, gap.through_seq) for gap in gaps(spool)]
     assert ranges[0][0] == 1
     assert ranges[-1][1] == spool.floor
-    assert all(first[1] + 1 == second[0] for first, second in zip(ranges, ranges[1:], strict=False))
+    assert all(first[1] + 1 == second[0] for first, second in pairwise(ranges))
 
 
 def test_gaps_that_have_become_old_are_joined(spool: Spool, key: GatewayKey) -> None:
