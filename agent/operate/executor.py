@@ -73,6 +73,15 @@ class Executor:
 
     def take(self, payload: bytes) -> None:
         """Judge what came under ``down/command``, and execute it if it is believed."""
+        self._judge(payload, is_news=True)
+
+    def tick(self) -> None:
+        """Judge the command that waits once more; call it often."""
+        payload, self._waiting = self._waiting, None
+        if payload is not None:
+            self._judge(payload, is_news=False)
+
+    def _judge(self, payload: bytes, *, is_news: bool) -> None:
         now = self._read_clock()
         try:
             order = self._desk.judge(payload, now.utc_s, now.trust)
@@ -80,16 +89,11 @@ class Executor:
                 self._check_room(order)
                 self._execute(order)
         except NotYetError as error:
-            logger.info("%s", error)
             self._waiting = payload
+            if is_news:
+                logger.warning("%s", error)
         except RefusalError as error:
             self._refuse(payload, error, now.utc_s)
-
-    def tick(self) -> None:
-        """Judge the command that waits once more; call it often."""
-        payload, self._waiting = self._waiting, None
-        if payload is not None:
-            self.take(payload)
 
     def _check_room(self, order: Order) -> None:
         if self._spool.storage == "memory" and order.command != _HARMLESS:
