@@ -105,9 +105,9 @@ class Publisher:
             connected=self._link is not None,
             protocol=self._protocols[0],
             pending=self._spool.last_seq - self._spool.receipted,
-            oldest_unreceipted_s=oldest_s,
-            receipt_lag_s=self._lag.last_s,
-            last_receipt_s=self._inbox.age_s(_now_s()),
+            oldest_unreceipted_s=_rounded(oldest_s),
+            receipt_lag_s=_rounded(self._lag.last_s),
+            last_receipt_s=_rounded(self._inbox.age_s(_now_s())),
             is_late=self._link is not None and oldest_s is not None and oldest_s > _LATE_S,
             sent=self._outbox.sent,
             sent_again=self._outbox.sent_again,
@@ -302,6 +302,10 @@ class Publisher:
         if text != self._error:
             logger.warning("%s; records wait in the spool", text)
         self._error = text
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _now_s() -> float:

@@ -148,7 +148,7 @@ class Gap(msgspec.Struct, kw_only=True):
     from_seq: int
     through_seq: int
     head: str
-    cause: str  # spool_bytes, spool_age, disk_free
+    cause: str  # spool_bytes, spool_age, disk_free, collector_rolled_back
     time_s: int
     records: dict[str, int]  # how many of each kind were dropped
     totals: list[MeterTotal]

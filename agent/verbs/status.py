@@ -1,4 +1,4 @@
-"""Show how a running gateway gets on with its buses and meters, and what to do where it does not.
+"""Show how a running gateway gets on with its centre, its buses and its meters, and what to do where it does not.
 
     flatwatt status -c gateway.toml
 
@@ -13,10 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-HELP = "how the meters of a running gateway answer, and what to do"
+HELP = "how a running gateway delivers, how its meters answer, and what to do"
 
 _ANSWER_S = 5.0  # the agent looks once a second; closing a window may keep it from that
 _LOOK_S = 0.05
+_CLOCKS = {
+    "S": "synchronised",
+    "I": "informative: set, and nobody vouches for it",
+    "U": "unknown: not set since the boot",
+    "R": "relative: only differences are right",
+    "simulated": "simulated",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from agent.acquire.poll.status_file import STATUS_FILE, read_status
     from agent.commission.advice import advice
     from agent.config import load_gateway
+    from agent.deliver.delivery_advice import delivery_advice
     from agent.errors import FlatwattError
     from agent.terminal import say_json
 
@@ -38,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     answered = _ask(path)
     status = read_status(path)
     age_s = max(0.0, time.time() - path.stat().st_mtime)
-    steps = advice(status, config.poll.period_s)
+    steps = delivery_advice(status["delivery"]) + advice(status, config.poll.period_s)
     if args.json:
         say_json({"gateway": config.id, "age_s": round(age_s, 1), **status, "advice": steps})
     else:
@@ -73,6 +81,8 @@ def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str])
 
     say(f"{gateway}, as of {age_s:.0f} s ago")
     say()
+    table(("delivery", ""), _delivery(status["delivery"]))
+    say()
     counts: dict[str, int] = {}
     for meter in status["meters"].values():
         counts[meter["bus"]] = counts.get(meter["bus"], 0) + 1
@@ -94,6 +104,43 @@ def _write(gateway: str, age_s: float, status: dict[str, Any], steps: list[str])
             say(f"{title}:")
             for line in lines:
                 say(f"  {line}")
+
+
+def _delivery(delivery: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say in words what the numbers of the delivery mean."""
+    used, bound = delivery["spool_bytes"], delivery["spool_bound_bytes"]
+    waits = f", the oldest for {_age(delivery['oldest_unreceipted_s'])}" if delivery["pending"] else ""
+    return [
+        ("broker", f"{delivery['broker']}, {_connection(delivery)}"),
+        ("confirmed by", "receipts of the collector" if delivery["delivery"] == "collector" else "the broker alone"),
+        ("without receipt", f"{delivery['pending']} records{waits}"),
+        ("last receipt", _last_receipt(delivery)),
+        ("sent", f"{delivery['sent']} records, {delivery['sent_again']} of them again"),
+        ("spool", f"{used / 2**20:.1f} of {bound / 2**20:.0f} MiB, {used / bound:.0%}, in {_storage(delivery)}"),
+        ("clock", _CLOCKS[delivery["clock"]]),
+    ]
+
+
+def _connection(delivery: dict[str, Any]) -> str:
+    return f"{'connected' if delivery['connected'] else 'not connected'}, MQTT {delivery['protocol']}"
+
+
+def _last_receipt(delivery: dict[str, Any]) -> str:
+    if delivery["last_receipt_s"] is None:
+        return "none since the start"
+    lag_s = delivery["receipt_lag_s"]
+    waited = "" if lag_s is None else f", for a record that waited for {_age(lag_s)}"
+    return f"{_age(delivery['last_receipt_s'])} ago{waited}"
+
+
+def _storage(delivery: dict[str, Any]) -> str:
+    return "memory only" if delivery["storage"] == "memory" else f"stream {delivery['stream']}"
+
+
+def _age(seconds: float) -> str:
+    from agent.deliver.delivery_advice import age
+
+    return age(seconds)
 
 
 def _row(name: str, meter: dict[str, Any], time_s: float) -> tuple[object, ...]:

@@ -1,11 +1,13 @@
-"""What the poller knows of its buses and meters, in one file that ``flatwatt status`` shows.
+"""What the poller knows of its buses and meters, and the publisher of its way to the centre, in one file.
 
-It is written when somebody asks: a memory card wears out by writing, and hardly anybody looks. To
-ask is to make the file ``status.wanted`` beside it. ``docs/operations.md`` says what each number means.
+``flatwatt status`` shows it. It is written when somebody asks: a memory card wears out by writing, and
+hardly anybody looks. To ask is to make the file ``status.wanted`` beside it. ``docs/operations.md`` says
+what each number means.
 """
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,11 @@ def stop_asking(path: Path) -> bool:
     return True
 
 
-def write_status(path: Path, statistics: PollStatistics, time_s: float) -> None:
-    """Replace the file by the counts as they stand at ``time_s``. Raises OSError."""
+def write_status(path: Path, statistics: PollStatistics, delivery: Mapping[str, Any], time_s: float) -> None:
+    """Replace the file by the counts as they stand at ``time_s``; ``delivery`` as JSON can hold it. Raises OSError."""
     status = {
         "time_s": time_s,
+        "delivery": delivery,
         "buses": {name: _plain(bus) for name, bus in statistics.buses.items()},
         "meters": {name: _plain(meter) for name, meter in statistics.meters.items()},
     }
@@ -47,7 +50,7 @@ def read_status(path: Path) -> dict[str, Any]:
     """Give the counts as they were written; what is not known is None. Raises InputError."""
     try:
         status = json.loads(path.read_text())
-        status["buses"], status["meters"], status["time_s"]
+        status["buses"], status["meters"], status["delivery"], status["time_s"]
     except FileNotFoundError:
         raise InputError(f"{path} is not there; has `flatwatt run` been started with this configuration?") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -21,6 +21,7 @@ from agent.commission.advice import advice
 from agent.daemon import _report
 from agent.verbs import status as module
 from bench.fairness import virtually
+from tests.agent.verbs.deliveries import delivery
 
 GATEWAY = """
 id = "gw-1"
@@ -86,7 +87,7 @@ def agent(gateway: Path) -> Iterator[Callable[[PollStatistics], None]]:
     def answer(counts: PollStatistics) -> None:
         while not over.wait(0.01):
             if stop_asking(path):
-                write_status(path, counts, 5000.0)
+                write_status(path, counts, delivery(), 5000.0)
 
     threads: list[threading.Thread] = []
 
@@ -162,7 +163,7 @@ def test_old_counts_are_shown_and_said(
     """An agent that died leaves its last counts, and no question is left for the next one."""
     monkeypatch.setattr(module, "_ANSWER_S", 0.0)
     path = gateway.parent / "state/status.json"
-    write_status(path, statistics(main=meter()), 5000.0)
+    write_status(path, statistics(main=meter()), delivery(), 5000.0)
     os.utime(path, (time.time() - 300, time.time() - 300))
 
     code = main(["status", "-c", str(gateway)])
@@ -181,7 +182,7 @@ def test_agent_writes_when_it_is_asked_and_seldom_else(tmp_path: Path) -> None:
 
     async def report() -> None:
         poller = Poller([], period_s=1.0, slow_period_s=60.0, random=Random(0))
-        reporting = asyncio.create_task(_report(poller, path, SystemClock()))
+        reporting = asyncio.create_task(_report(poller, delivery, path, SystemClock()))
         for second in range(1000):
             if second == 900:
                 ask_for_status(path)
@@ -233,7 +234,7 @@ CROWDED = BusStatistics(overruns=40, utilisation=0.6, period_p95_s=2.0)
 )
 def test_advice_names_the_next_step(counts: PollStatistics, said: str, tmp_path: Path) -> None:
     """Whatever is wrong comes with what to do."""
-    write_status(tmp_path / "status.json", counts, 0.0)
+    write_status(tmp_path / "status.json", counts, delivery(), 0.0)
 
     (text,) = advice(json.loads((tmp_path / "status.json").read_text()), period_s=1.0)
 
@@ -244,6 +245,6 @@ def test_noise_is_no_advice(tmp_path: Path) -> None:
     """A retry now and then is the life of a long line, and a search is made of refusals."""
     noisy = meter(failures={"garbage": 9}, missed=2, late=4)
     taught = meter(polls=60, failures={"exception": 8}, learned="refuses 0x0014")
-    write_status(tmp_path / "status.json", statistics(noisy=noisy, taught=taught), 0.0)
+    write_status(tmp_path / "status.json", statistics(noisy=noisy, taught=taught), delivery(), 0.0)
 
     assert advice(json.loads((tmp_path / "status.json").read_text()), period_s=1.0) == []
