@@ -105,8 +105,8 @@ class Upkeep:
             slots.pop(name, None)
 
         def bring(batch: Batch) -> None:
+            self._tell_storage(batch, "disk", "records are kept on the disk again; those told in memory follow")
             take_over(batch, spool.gateway, rows)
-            self._tell_storage(batch, "disk", "records are kept on the disk again")
             batch.slots |= slots
 
         if spool.return_to_disk(bring):
