@@ -149,7 +149,8 @@ class Pipeline:
 
     def on_receipt(self, receipt: Receipt) -> None:
         """Hold the collector's signed time against the clock."""
-        self._watch.on_receipt(receipt, self._clock.now_s())
+        if self._clock.is_shared:
+            self._watch.on_receipt(receipt, self._clock.now_s())
 
     def keep(self) -> None:
         """Keep what is not kept with each window: measuring ends."""

@@ -120,12 +120,16 @@ class Analyst:
     @property
     def is_behind(self) -> bool:
         """Whether days wait to be judged again; until then the last judgement is carried on."""
-        return self._again is not None
+        return self._again is not None or self._history.is_reading
 
     def judge_again(self) -> None:
-        """Judge one more of the days that are judged again, from the history alone; nothing is told of it."""
+        """Judge one more of the days that are judged again, from the history alone; nothing is told of it.
+
+        Where the history must first be read from disk, read a part of that.
+        """
         again = self._again
-        if again is None:
+        if self._history.is_reading or again is None:
+            self._history.read_on()
             return
         again.next_day = max(again.next_day, self._history.first_day)
         if again.next_day <= again.through_day:
@@ -191,9 +195,11 @@ class Analyst:
 
     def _begin_again(self, through_day: int) -> None:
         """Have the days of the history up to this one judged again; at once where there are none."""
-        self._again = _Again(Judge(self._site, self._rules), self._history.first_day, through_day)
-        if self._history.first_day > through_day:
-            self.judge_again()
+        again = _Again(Judge(self._site, self._rules), self._history.first_day, through_day)
+        if again.next_day <= through_day:
+            self._again = again
+        else:
+            self._judge, self._judged_day, self._again = again.judge, through_day, None
 
     def _days_through(self, day: int) -> list[Day]:
         first = max(self._judged_day + 1, self._history.first_day)

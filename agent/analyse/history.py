@@ -22,6 +22,7 @@ from agent.records import Quality, Window
 DAY_S = 86_400
 _HOURLY = ("active_power_w", "reactive_power_var", "outdoor_temperature_c")
 _DAILY = ("power_factor", "noise_floor")
+_READ_DAYS = 60  # of a meter at once, 10 to 20 ms: polls go on meanwhile
 _AT_ONCE = 8  # days whose means are taken together: those of 256 meters fit a processor's cache
 _Slots = NDArray[np.int64]
 
@@ -123,20 +124,44 @@ class History:
         """Take one window; of one that is not good the loads count as unknown but are kept on disk."""
         day, last_day = window.start_s // DAY_S, self._first_day + self._days - 1
         if self._file is not None and self._days and not self._first_day <= day <= last_day + KEPT_DAYS:
-            self._clear()  # the clock has leapt
-            self._load(self._file.hours(day - KEPT_DAYS + 1, day))
+            self._turn_to(window.start_s)
         if self._reach(day):
             self._accumulate(day, window, features)
         if self._file is not None:
             self._file.store(window, features, is_new_day=day != last_day)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the clock has leapt and some of the past is still on disk only."""
+        return bool(self._unread)
+
+    def read_on(self) -> None:
+        """Read one more part of the past, two months of a meter."""
+        if self._file is None or not self._unread:
+            return
+        row, (from_s, through_s) = self._unread.pop()
+        self._take_table(row, self._file.hours(self.meters[row], from_s, through_s))
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
 
+    def _turn_to(self, time_s: int) -> None:
+        """Hold the days up to another time, to which the clock has leapt; :meth:`read_on` brings them."""
+        assert self._file is not None
+        self._clear()
+        from_s = (time_s // DAY_S - KEPT_DAYS + 1) * DAY_S
+        first_s = self._file.first_s(from_s, time_s - 1)
+        if first_s is not None:
+            self._reach(first_s // DAY_S)
+            parts_s = range(first_s // DAY_S * DAY_S, time_s, _READ_DAYS * DAY_S)
+            times_s = [(part_s, min(part_s + _READ_DAYS * DAY_S, time_s) - 1) for part_s in parts_s]
+            self._unread = [(row, times) for times in times_s for row in range(len(self.meters))]
+
     def _clear(self) -> None:
         """Hold nothing."""
+        self._unread: list[tuple[int, tuple[int, int]]] = []
         self._first_day = 0
         self._days = 0
         self._hourly = {name: _Sums(len(self.meters), 24) for name in _HOURLY}
@@ -177,9 +202,13 @@ class History:
             return
         self._reach(max(min(ends) // 24, max(ends) // 24 - KEPT_DAYS + 1))
         self._reach(max(ends) // 24)
-        sums = self._hourly | self._daily
         for row, table in enumerate(tables):
-            kept = table[table[:, 0] >= 24 * self._first_day]
-            for column, name in enumerate(KNOWN_S):
-                sums[name].load(row, kept[:, [0, 1 + 2 * column, 2 + 2 * column]])
-            np.add.at(self._exchanged[:, row], kept[:, 0].astype(np.int64) // 24 % KEPT_DAYS, kept[:, -1])
+            self._take_table(row, table)
+
+    def _take_table(self, row: int, table: Floats) -> None:
+        """Add hours of one meter to what is held of their days."""
+        sums = self._hourly | self._daily
+        kept = table[table[:, 0] >= 24 * self._first_day]
+        for column, name in enumerate(KNOWN_S):
+            sums[name].load(row, kept[:, [0, 1 + 2 * column, 2 + 2 * column]])
+        np.add.at(self._exchanged[:, row], kept[:, 0].astype(np.int64) // 24 % KEPT_DAYS, kept[:, -1])

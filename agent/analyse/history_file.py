@@ -44,6 +44,8 @@ SELECT start_s / 3600 AS hour, {_SUMS}, TOTAL(quality = 'X')
 FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?
 GROUP BY hour ORDER BY hour
 """  # noqa: S608
+_WIDTH = 2 + 2 * len(KNOWN_S)  # of what it gives
+_FIRST = "SELECT min(start_s) FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?"
 _FORGET = f"""
 DELETE FROM window WHERE start_s / {_DAY_S} <
     (SELECT DISTINCT start_s / {_DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {KEPT_DAYS - 1})
@@ -57,13 +59,22 @@ class HistoryFile:
     def __init__(self, database: sqlite3.Connection, meters: Sequence[str]) -> None:
         self._database, self._meters = database, tuple(meters)
 
-    def hours(self, first_day: int, last_day: int) -> list[Floats]:
-        """Give the hours of some days, as :func:`open_history`; nothing where the file cannot be read."""
+    def first_s(self, from_s: int, through_s: int) -> int | None:
+        """Give the start of the first window of these times; None where there is none, or the file cannot be read."""
         try:
-            return _read(self._database, self._meters, (first_day * _DAY_S, (last_day + 1) * _DAY_S - 1))
+            found = [self._database.execute(_FIRST, (meter, from_s, through_s)).fetchone()[0] for meter in self._meters]
         except sqlite3.Error as error:
             logger.warning("the history cannot be read again: %s", error)
-            return []
+            return None
+        return min((time_s for time_s in found if time_s is not None), default=None)
+
+    def hours(self, meter: str, from_s: int, through_s: int) -> Floats:
+        """Give a meter's hours of these times, as :func:`open_history`; none where the file cannot be read."""
+        try:
+            return _read(self._database, (meter,), (from_s, through_s))[0]
+        except sqlite3.Error as error:
+            logger.warning("the history cannot be read again: %s", error)
+            return np.empty((0, _WIDTH))
 
     def store(self, window: Window, features: Mapping[str, Floats], *, is_new_day: bool) -> None:
         """Keep a window, and forget the oldest day where a new one begins."""
@@ -136,8 +147,7 @@ def _add_columns(database: sqlite3.Connection) -> None:
 
 
 def _read(database: sqlite3.Connection, meters: Sequence[str], times_s: tuple[int, int]) -> list[Floats]:
-    width = 2 + 2 * len(KNOWN_S)
     return [
-        np.array(database.execute(_HOURLY, (meter, *times_s)).fetchall(), dtype=float).reshape(-1, width)
+        np.array(database.execute(_HOURLY, (meter, *times_s)).fetchall(), dtype=float).reshape(-1, _WIDTH)
         for meter in meters
     ]

@@ -168,9 +168,11 @@ def test_430_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
 
 
 def hold(history: History, day: int, watts: float) -> None:
-    """Add one window at noon."""
+    """Add one window at noon, and read what a leap to it left on disk."""
     taken = window(day * DAY_S + 12 * 3600, [watts, watts], window_s=3600)
     history.add(taken, window_features(taken))
+    while history.is_reading:
+        history.read_on()
 
 
 @pytest.mark.parametrize("wrong_day", [0, FIRST_DAY + 20 * 365, 2_900_000])
