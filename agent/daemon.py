@@ -138,7 +138,7 @@ async def _serve(
         key=key,
         outlet=publisher,
         period_s=config.poll.period_s,
-        after_window=upkeep.after_window,
+        after_window=upkeep.tend,
         on_samples=operations.on_samples if operations else lambda _samples, _tick_s: None,
     )
     renewal = Renewal(
@@ -165,6 +165,7 @@ async def _serve(
     finally:
         await poller.close()
         pipeline.keep()
+        upkeep.tend()  # what is in memory only does not outlive us
         analyst.close()
     if operations and operations.renewed and operations.renewed_from_s < until_s and not stop.is_set():
         return operations.renewed

@@ -30,12 +30,12 @@ class Upkeep:
         self._sacrifice = Sacrifice(spool, key, bounds)
         self._now_s = now_s
         spool.on_new_stream = self._say
-        if spool.storage == "memory":
+        if spool.storage == "memory" and not spool.last_seq:
             self._say(None)
         self._say_loss()
 
-    def after_window(self) -> None:
-        """Return to the disk where that is possible, and drop what the bounds leave no room for."""
+    def tend(self) -> None:
+        """Return to the disk where that is possible, and drop what the bounds leave no room for: once a window."""
         if self._spool.storage == "memory":
             self._return()
         self._sacrifice.make_room(int(self._now_s()))

@@ -91,10 +91,10 @@ def test_a_full_disk_moves_the_spool_to_memory_and_back(opened: Opened, key: Gat
 
     for window in range(1, 200):
         tell(spool, key, window)
-        upkeep.after_window()
+        upkeep.tend()
     in_memory = (spool.storage, spool.stream != stream, events(spool)[0], len(summaries(spool)) > 100)
     disk.is_full = False
-    upkeep.after_window()
+    upkeep.tend()
 
     assert in_memory == ("memory", True, "storage", True)
     assert (spool.storage, spool.stream) == ("disk", stream)
@@ -113,7 +113,7 @@ def test_what_is_receipted_in_memory_is_not_written_again(opened: Opened, key: G
     spool.receipt(spool.last_seq)
     tell(spool, key, 200)
     disk.is_full = False
-    upkeep.after_window()
+    upkeep.tend()
 
     assert summaries(spool)[-1] == START_S + 200 * 900
     assert len(summaries(spool)) < 150
@@ -127,7 +127,7 @@ def test_a_disk_that_is_full_at_the_start_is_no_reason_to_stop(opened: Opened, k
     assert (spool.storage, events(spool), summaries(spool)) == ("memory", ["storage"], [START_S])
 
     disk.is_full = False
-    upkeep.after_window()
+    upkeep.tend()
 
     assert (spool.storage, summaries(spool), spool.loss) == ("disk", [START_S], None)
 
@@ -140,7 +140,7 @@ def test_notes_go_with_the_spool(opened: Opened, key: GatewayKey, disk: Disk) ->
     spool.keep_note("new", "x" * 100_000)
     in_memory = (spool.storage, spool.note("old"))
     disk.is_full = False
-    upkeep.after_window()
+    upkeep.tend()
 
     assert in_memory == ("memory", "1")
     assert (spool.storage, spool.note("old"), len(spool.note("new") or "")) == ("disk", "1", 100_000)
