@@ -147,6 +147,15 @@ class History:
         if self._file is not None:
             self._file.close()
 
+    def _clear(self) -> None:
+        """Hold nothing."""
+        self._unread: list[tuple[int, tuple[int, int]]] = []
+        self._first_day = 0
+        self._days = 0
+        self._hourly = {name: _Sums(len(self.meters), 24) for name in _HOURLY}
+        self._daily = {name: _Sums(len(self.meters), 1) for name in _DAILY}
+        self._exchanged = np.zeros((KEPT_DAYS, len(self.meters)))
+
     def _turn_to(self, time_s: int) -> None:
         """Hold the days up to another time, to which the clock has leapt; :meth:`read_on` brings them."""
         assert self._file is not None
@@ -158,15 +167,6 @@ class History:
             parts_s = range(first_s // DAY_S * DAY_S, time_s, _READ_DAYS * DAY_S)
             times_s = [(part_s, min(part_s + _READ_DAYS * DAY_S, time_s) - 1) for part_s in parts_s]
             self._unread = [(row, times) for times in times_s for row in range(len(self.meters))]
-
-    def _clear(self) -> None:
-        """Hold nothing."""
-        self._unread: list[tuple[int, tuple[int, int]]] = []
-        self._first_day = 0
-        self._days = 0
-        self._hourly = {name: _Sums(len(self.meters), 24) for name in _HOURLY}
-        self._daily = {name: _Sums(len(self.meters), 1) for name in _DAILY}
-        self._exchanged = np.zeros((KEPT_DAYS, len(self.meters)))
 
     def _slots(self, through_day: int, last_days: int | None) -> _Slots:
         """Give the places in the ring."""

@@ -161,15 +161,15 @@ def test_a_clock_that_starts_in_1970_and_stays_there_is_followed() -> None:
 
 
 def test_a_leap_that_lasts_is_followed() -> None:
-    """A gateway that was off for a year goes on from its second day, and catches up on no more than a month."""
+    """A gateway that was off for three months goes on from its second day, and catches up on no more than a month."""
     every = windows()
     analyst = Analyst("gw", SITE, RULES)
     feed(analyst, every[: 24 * 5])
-    later = [replace(window, start_s=window.start_s + 365 * DAY_S) for window in every[24 * 5 : 24 * 8]]
+    later = [replace(window, start_s=window.start_s + 91 * DAY_S) for window in every[24 * 5 : 24 * 8]]
 
     numbers = [day.number - START_DAY for day in feed(analyst, later)]
 
-    assert numbers == list(range(371 - 31, 373))
+    assert numbers == list(range(97 - 31, 99))
 
 
 def test_a_clock_that_was_ahead_for_days_blocks_one_day_more(tmp_path: Path) -> None:
@@ -184,6 +184,41 @@ def test_a_clock_that_was_ahead_for_days_blocks_one_day_more(tmp_path: Path) -> 
 
     assert [day.number - START_DAY for day in days] == [44]
     assert days[0].judgements[1].verdict is Verdict.MINING
+
+
+def test_days_in_1970_leave_no_trace(tmp_path: Path, uninterrupted: list[Day]) -> None:
+    """A clock that was wrong by decades for days: afterwards the whole past is judged again, not its last month."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(analyst, every[: 24 * 60])
+    feed(analyst, [replace(window, start_s=window.start_s - START_DAY * DAY_S) for window in every[: 24 * 3]])
+
+    days = feed(analyst, every[24 * 60 :])
+    analyst.close()
+
+    last, never_wrong = days[-1].judgements, uninterrupted[-1].judgements
+    assert [(one.verdict, one.since_s) for one in last] == [(one.verdict, one.since_s) for one in never_wrong]
+    assert [one.mining_w for one in last] == [pytest.approx(one.mining_w, rel=0.01) for one in never_wrong]
+
+
+def test_the_past_is_judged_again_a_day_at_a_time(tmp_path: Path) -> None:
+    """Between two of them the meters are polled, and the last judgement stands."""
+    every = windows()
+    analyst = Analyst("gw", SITE, RULES, tmp_path / "history.db")
+    feed(analyst, every[: 24 * 40])
+    feed(analyst, [replace(window, start_s=window.start_s + 5 * DAY_S) for window in every[24 * 40 : 24 * 41]])
+
+    findings = analyst.take(every[24 * 41])
+    standing = analyst.provisional(findings)
+    slices = 0
+    while analyst.is_behind:
+        analyst.judge_again()
+        slices += 1
+    analyst.close()
+
+    assert findings.days == ()
+    assert standing[1].verdict is Verdict.MINING
+    assert slices == 41
 
 
 def test_a_state_of_an_outage_can_be_read_again() -> None:
