@@ -48,10 +48,15 @@ class Diagnose:
         yield from _versions()
         yield from _clock(self._read_clock())
         yield from _spool(self._spool)
-        yield from ((f"link_{name}", value) for name, value in self._link().items())
+        yield from ((f"link_{name}", _plain(value)) for name, value in self._link().items())
         yield from _machine(self._spool.path.parent)
         yield from _buses(statistics)
         yield from _meters(statistics)
+
+
+def _plain(value: float | int | str | None) -> float | int | str | None:
+    """Give what a reply can carry: yes is 1."""
+    return int(value) if isinstance(value, bool) else value
 
 
 def _versions() -> Iterator[Datum]:

@@ -101,7 +101,7 @@ def _show(reply: "wire.Reply") -> None:
     say(f"{reply.state}: {reply.text}")
     if reply.data:
         say()
-        table(("what", "is"), [(name, "-" if value is None else value) for name, value in reply.data.items()])
+        table(("what", "is"), [(name, "-" if value is None else str(value)) for name, value in reply.data.items()])
 
 
 def _plain(reply: "wire.Reply") -> dict[str, Any]:
