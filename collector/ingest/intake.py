@@ -16,6 +16,7 @@ from agent.deliver import wire
 from collector.ingest import silence
 from collector.ingest.batch import Batch
 from collector.ingest.enrolled import Enrolled
+from collector.ingest.pace import Pace
 from collector.ingest.receipts import Signer
 from collector.ingest.subscriber import Delivery
 from collector.store.database import StoreBusyError
@@ -60,6 +61,7 @@ class Intake:
         self._ended = ended
         self._now_s = now_s
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()  # None: a new connection
+        self._pace = Pace()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.failure: Exception | None = None
@@ -102,7 +104,7 @@ class Intake:
     def _gather(self) -> list[Delivery | None]:
         """Wait for something, then take what comes with it; nothing where nothing came for a while."""
         try:
-            gathered = [self._queue.get(timeout=LOOK_S)]
+            gathered = [self._queue.get(timeout=self._pace.pause_s(time.monotonic(), LOOK_S))]
         except queue.Empty:
             return []
         until = time.monotonic() + WAIT_S
@@ -123,16 +125,19 @@ class Intake:
             silence.look(self._ledger, listening_s, int(self._now_s()))
 
     def _serve(self, gathered: Sequence[Delivery | None], publish: Publish) -> None:
-        if not gathered:
-            return
+        if gathered:
+            self._store(gathered)
+        for message in self._pace.take(time.monotonic()):
+            publish(wire.topic(message.gateway, "receipt"), wire.encode(message))
+
+    def _store(self, gathered: Sequence[Delivery | None]) -> None:
         deliveries = [delivery for delivery in gathered if delivery is not None]
         receipts = self._commit_patiently(deliveries, every_stream=len(deliveries) < len(gathered))
         if receipts is None:
             return
         for delivery in deliveries:
             delivery.acknowledge()
-        for message in receipts:
-            publish(wire.topic(message.gateway, "receipt"), wire.encode(message))
+        self._pace.put(receipts)
         if deliveries:
             self._committed()
 

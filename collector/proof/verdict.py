@@ -24,8 +24,13 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether everything fits, and something was there to fit."""
-        return not self.source.faults and not any(one.fault for one in self.followed) and bool(self.followed)
+        """Whether everything fits, and something was there to fit. Evidence that nobody signed is none."""
+        unsigned = self.source.kind == "evidence" and not all(one.proved for one in self.followed)
+        return not (self.source.faults or unsigned or any(one.fault for one in self.followed)) and bool(self.followed)
+
+    @property
+    def _is_anything(self) -> bool:
+        return any(one.records for one in self.followed)
 
     def lines(self) -> Iterator[str]:
         """Give the sentences."""
@@ -43,13 +48,15 @@ class Verdict:
         for finding in contradictions:
             yield f"the collector found, and it is not settled: {finding.gateway}: {finding.kind}: {finding.text}"
         yield self._sum()
-        if self.ok:
+        if self.ok and self._is_anything:
             yield PROVES
             yield PROVES_NOT
 
     def _sum(self) -> str:
         if not self.followed:
             return "NOT VERIFIED: there is no stream in it"
+        if self.ok and not self._is_anything:
+            return "NOTHING TO VERIFY: every record was receipted and left the spool"
         return "VERIFIED" if self.ok else "NOT VERIFIED"
 
     def as_object(self) -> dict[str, object]:

@@ -20,7 +20,8 @@ def day(desk: Desk, number: int = 0) -> tuple[float, float, float | None]:
     """Give load, mining and import register of one day of the meter feeder-1."""
     with closing(sqlite3.connect(desk.database)) as database:
         rows = database.execute("SELECT load_wh, mining_wh, active_energy_import_wh FROM meter_day ORDER BY day_s")
-        return rows.fetchall()[number]
+        load_wh, mining_wh, import_wh = rows.fetchall()[number]
+        return load_wh, mining_wh, import_wh
 
 
 def dropped(gateway: FakeGateway, kept: int = 2, lost: int = 8) -> tuple[list[Sent], Sent, list[Sent]]:
