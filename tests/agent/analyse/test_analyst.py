@@ -196,9 +196,13 @@ def test_days_in_1970_leave_no_trace(tmp_path: Path, uninterrupted: list[Day]) -
     days = feed(analyst, every[24 * 60 :])
     analyst.close()
 
-    last, never_wrong = days[-1].judgements, uninterrupted[-1].judgements
-    assert [(one.verdict, one.since_s) for one in last] == [(one.verdict, one.since_s) for one in never_wrong]
-    assert [one.mining_w for one in last] == [pytest.approx(one.mining_w, rel=0.01) for one in never_wrong]
+    never_wrong = {day.number: day.judgements for day in uninterrupted}
+    for day in days:
+        if day.number == START_DAY + 60:
+            continue  # back from 1970: not believed yet
+        assert [(one.verdict, one.since_s) for one in day.judgements] == [
+            (one.verdict, one.since_s) for one in never_wrong[day.number]
+        ]
 
 
 def test_the_past_is_judged_again_a_day_at_a_time(tmp_path: Path) -> None:
