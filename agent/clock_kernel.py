@@ -46,12 +46,12 @@ class KernelClock:
             if after_s - before_s < _TORN_S:
                 break
         timex = _Timex()
-        self._libc.adjtimex(ctypes.byref(timex))
+        is_told = self._libc.adjtimex(ctypes.byref(timex)) >= 0  # a service may be kept from asking
         return ClockReading(
             utc_s=utc_s,
             boot_s=after_s,
             boot_id=self._boot_id,
-            trust=self._unset if timex.status & _STA_UNSYNC else "S",
+            trust="S" if is_told and not timex.status & _STA_UNSYNC else self._unset,
             error_s=timex.maxerror / 1e6,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, replace
@@ -38,6 +39,7 @@ from agent.operate.interval import in_force
 from agent.operate.operations import Operations
 from agent.operate.rotate import rotation
 from agent.pipeline import Pipeline, event, remembered
+from agent.watchdog import feed
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +62,12 @@ async def serve(read: Callable[[], GatewayConfig], clock: Clock, until_s: float)
     load_gateway_key(written.state_dir / "key.pem")
     spool = Spool(written.state_dir / "spool.db", written.id)
     composed: GatewayConfig | int = written
+    feeding = asyncio.create_task(feed(os.environ))
     try:
         while not isinstance(composed, int):
             composed = await _serve(composed, spool, read, clock, until_s)
     finally:
+        feeding.cancel()
         spool.close()
     return composed
 

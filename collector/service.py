@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from agent.errors import FlatwattError
+from agent.watchdog import feed
 from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
@@ -83,11 +84,13 @@ async def _collect(settings: Settings, listener: socket.socket) -> int:
     )
     subscriber = Subscriber(_access(settings, signer.key_id), intake.received, intake.connected, intake.lost)
     _log.info("page: http://%s/  database: %s  key: %s", _shown(listener), settings.database, signer.key_id)
+    feeding = asyncio.create_task(feed(os.environ))
     try:
         intake.start(subscriber.publish)
         subscriber.start()
         await server.serve([listener])
     finally:
+        feeding.cancel()
         await asyncio.to_thread(subscriber.stop)
         await asyncio.to_thread(intake.stop)
         ledger.close()

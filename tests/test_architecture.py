@@ -86,6 +86,7 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent.deliver.durable",  # files that are whole or not there
         "agent.deliver.keys",  # public keys in files
         "agent.loopback",
+        "agent.watchdog",
         "agent.private_file",
         "agent.terminal",  # how a verb writes
         "agent.records",

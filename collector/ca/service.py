@@ -6,6 +6,7 @@ A process of its own: the authority's key does not live where messages of gatewa
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.deliver.durable import write_file
 from agent.errors import FlatwattError
+from agent.watchdog import feed
 from collector.ca.authority import Authority
 from collector.ca.certificates import CENTRE_DAYS, DAY_S
 from collector.ca.desk import Desk, Patience
@@ -92,10 +94,12 @@ async def _serve(settings: Settings, authority: Authority, listener: socket.sock
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     _log.info("enrolment: port %d, authority: %s", listener.getsockname()[1], authority.fingerprint)
+    feeding = asyncio.create_task(feed(os.environ))
     rounds = asyncio.create_task(_rounds(settings, authority, config.ssl))
     try:
         await server.serve([listener])
     finally:
+        feeding.cancel()
         rounds.cancel()
     return 0
 
