@@ -1,24 +1,34 @@
 """What somebody does on purpose: who owns the building, the bus, the card, or a certificate of another gateway."""
 
 import json
+import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import paho.mqtt.client as mqtt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.deliver import chain, wire
+from tests.broker import free_port
+from tests.collector.ca.centre import enrolment
 from tests.faults.bed import HOUR_S, START_S, Bed, Story, end
 from tests.faults.case import fault
-from tests.faults.invariants import broken_evidence
+from tests.faults.configuration import operator
+from tests.faults.mqtt import publish
 from tests.faults.process import ROOT, flatwatt
 
 DAY_H = 24.0
+EDIT = "UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT), '\"v\":1', '\"v\":2') AS BLOB)"
 
 
 @fault("A1", "replay of yesterday's messages")
@@ -67,26 +77,18 @@ def evidence_edited(bed: Bed) -> str:
     bed.collector.end()
     highest = bed.count("SELECT max(seq) FROM record")
     edited, deleted = bed.chance.randint(10, highest - 60), bed.chance.randint(highest - 50, highest - 10)
-    copies: list[Path] = []
-    for order, seq in (("UPDATE record SET payload = replace(CAST(payload AS TEXT), '\"v\":1', '\"v\": 1')", edited),
-                       ("DELETE FROM record", deleted)):  # fmt: skip
-        copy = bed.folder / f"edited-{len(copies)}.db"
+    said = []
+    for number, (order, seq) in enumerate(((EDIT, edited), ("DELETE FROM record", deleted))):
+        copy = bed.folder / f"edited-{number}.db"
         shutil.copy(bed.database, copy)
         with closing(sqlite3.connect(copy)) as db:
             db.execute(f"{order} WHERE seq = ?", (seq,))
             db.commit()
-        copies.append(copy)
-    said = [first_break(copy) for copy in copies]
-    assert f"record {deleted} is missing" in said[1], said
-    assert said[0], said
-    return f"edited {edited}: {said[0]}; deleted {deleted}: {said[1]}"
-
-
-def first_break(database: Path) -> str:
-    """Give the first thing that does not fit in the evidence of a database."""
-    with closing(sqlite3.connect(":memory:")) as db:
-        db.execute("ATTACH ? AS centre", (str(database),))
-        return next(iter(broken_evidence(db)), "")
+        verified = bed.flatwatt("verify", str(copy))
+        assert verified.returncode == 1, verified
+        said.append(" ".join(verified.stdout.split()))
+        assert re.search(rf"\b{seq}\b", said[-1]), (seq, said[-1])
+    return f"edited {edited}: {said[0][-120:]}; deleted {deleted}: {said[1][-120:]}"
 
 
 @fault("A3", "roll spool back to a backup (fork)")
@@ -161,6 +163,54 @@ def another_gateway(bed: Bed) -> str:
     assert sorted(seen) == ["flatwatt/v1/campus-01/up/status", "flatwatt/v1/campus-02/up/status"], seen
     assert heard == [], heard
     return "its own topic arrived, the other's did not; `#` brought nothing"
+
+
+@fault("A6", "forged/old/expired/other-gateway command")
+def false_orders(bed: Bed) -> str:
+    """Orders by another key, for another gateway, expired, and one that was obeyed before: refused, told, not done."""
+    bed.open(Story(real=True, period_s=1.0, window_s=5))
+    own = read_operator(operator(bed))
+    bed.start_agent()
+    bed.wait_for(bed.caught_up, "the first window", 40, agent_runs=True)
+    now_s = time.time()
+    obeyed = order(own, "demo", int(now_s * 1000), now_s + 600)
+    for payload in (
+        obeyed,
+        order(chain.new_key(), "demo", int(now_s * 1000) + 1, now_s + 600),
+        order(own, "campus-02", int(now_s * 1000) + 2, now_s + 600),
+        order(own, "demo", int(now_s * 1000) + 3, now_s - 10),
+        order(own, "demo", int(now_s * 1000) - 5000, now_s + 600),
+        obeyed,
+    ):
+        publish(bed, wire.topic("demo", "command"), payload)
+        time.sleep(1.5)
+    time.sleep(6)
+    bed.finish()
+    bed.check(allowed={"invented", "energy_off"})
+    replies = bed.query("SELECT state, text FROM reply ORDER BY seq")
+    done = [text for state, text in replies if state == "done"]
+    told = [text for state, text in replies if state != "done"] + [one["text"] for one in bed.events("command_refused")]
+    assert len(done) == 1, replies
+    assert len(told) >= 2, (replies, told)
+    return f"1 done; {len(told)} refusals told: {'; '.join(text[:60] for text in told)}"
+
+
+def read_operator(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read an operator's key."""
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key
+
+
+def order(key: ec.EllipticCurvePrivateKey, gateway: str, counter: int, expires_s: float) -> bytes:
+    """Sign an order to tell how things are."""
+    body = wire.CommandBody(
+        gateway=gateway, counter=counter, command="diagnose", arguments={},
+        not_before_s=int(expires_s) - 900, expires_s=int(expires_s),
+    )  # fmt: skip
+    text = msgspec.json.encode(body).decode()
+    signature = chain.sign(key, chain.command_text(text))
+    return wire.encode(wire.Command(v=1, kind="command", body=text, public_key=chain.public_text(key), sig=signature))
 
 
 @fault("A7", "10 MB payload, JSON bomb, 1e4 user properties, invalid UTF-8")
@@ -248,6 +298,36 @@ def blocked_while_mining(bed: Bed) -> str:
     day_w = bed.query(mean, START_S + 7 * HOUR_S, START_S + 17 * HOUR_S)[0][0]
     assert day_w > night_w + 10_000, (night_w, day_w)
     return f"{silent[0][0][:100]}; the backlog tells {day_w / 1000:.1f} kW instead of {night_w / 1000:.1f} kW"
+
+
+@fault("A11", "certificate expires during outage")
+def expired(bed: Bed) -> str:
+    """A certificate of 6 s ends while the broker is away for 12 s: renewed after its end, 0 lost."""
+    service = bed.stack.enter_context(enrolment(bed.folder, 6 / 86_400))
+    made = bed.flatwatt(
+        "ca", "issue", str(bed.folder), "centre.broker", "--out", str(bed.folder), "--host", "127.0.0.1"
+    )
+    assert made.returncode == 0, made
+    port = free_port()
+    own = (f"cafile {bed.folder}/ca.pem", f"certfile {bed.folder}/centre.broker.pem")
+    own += (f"keyfile {bed.folder}/centre.broker.key", "require_certificate true", "use_identity_as_username true")
+    bed.open(Story(real=True, period_s=1.0, window_s=5), broker=(f"listener {port} 127.0.0.1", *own))
+    bed.config.write_text(bed.config.read_text().replace(f'"{bed.broker.url}"', f'"mqtts://127.0.0.1:{port}"'))
+    token = service.authority.token("demo", 1.0, replace=True)
+    enrolled = bed.flatwatt("enrol", service.url, token, "-c", str(bed.config))
+    assert enrolled.returncode == 0, enrolled
+    bed.start_agent()
+    bed.wait_for(bed.caught_up, "the first window", 40, agent_runs=True)
+    bed.agent.signal(signal.SIGSTOP)  # else it renews in time, as it should
+    bed.broker.kill()
+    time.sleep(12)
+    bed.broker.start()
+    bed.agent.signal(signal.SIGCONT)
+    renewed_s = bed.wait_for(lambda: bed.events("certificate_renewed"), "a new certificate", 60, agent_runs=True)
+    time.sleep(8)
+    bed.finish()
+    bed.check(allowed={"invented", "energy_off"})
+    return f"renewed {renewed_s:.0f} s after it was back, with a certificate that had ended; 0 lost"
 
 
 @fault("A12", "load split below threshold over many meters / duty-cycled mining")

@@ -345,6 +345,8 @@ class Bed:
         found = contradictions(self.database, truth)
         wrong = {name: rows[:5] for name, rows in found.items() if rows and name not in allowed}
         assert not wrong, f"contradictions: {wrong}"
+        verified = self.flatwatt("verify", str(self.database))
+        assert "unsigned" in allowed or verified.returncode == 0, verified.stdout + verified.stderr
         told = self.query("SELECT kind, text FROM finding")
         assert findings is None or len(told) == findings, f"findings: {told}"
         peak_mb = max((agent.peak_mb for agent in self._agents), default=0.0)

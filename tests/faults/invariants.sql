@@ -12,7 +12,10 @@ CREATE TEMP VIEW absence AS
     SELECT json_extract(data, '$.told_until_s'), time_s FROM centre.event WHERE event = 'restart'
     UNION ALL
     SELECT json_extract(data, '$.before_s'), json_extract(data, '$.after_s') FROM centre.event
-    WHERE event = 'clock_step';
+    WHERE event = 'clock_step'
+    UNION ALL
+    SELECT json_extract(data, '$.from_s'), json_extract(data, '$.from_s') + json_extract(data, '$.pause_s')
+    FROM centre.event WHERE event = 'pause';
 
 CREATE TEMP VIEW gap_range AS
     SELECT gateway, stream, json_extract(CAST(payload AS TEXT), '$.from_seq') AS from_seq,
@@ -37,11 +40,12 @@ WHERE NOT EXISTS (SELECT 1 FROM centre.summary AS s WHERE s.meter = expected.met
 SELECT gateway, stream, seq FROM centre.record GROUP BY gateway, stream, seq HAVING count(*) > 1
 UNION ALL
 SELECT meter, start_s, count(*) FROM (
-    SELECT DISTINCT json_extract(CAST(payload AS TEXT), '$.meter') AS meter,
-                    json_extract(CAST(payload AS TEXT), '$.start_s') AS start_s,
-                    json_remove(CAST(payload AS TEXT), '$.stream', '$.seq') AS content
-    FROM centre.record WHERE kind = 'summary')
-GROUP BY meter, start_s HAVING count(*) > 1;
+    SELECT DISTINCT json_extract(told, '$.meter') AS meter, json_extract(told, '$.start_s') AS start_s,
+                    json_extract(told, '$.part') AS part, json_extract(told, '$.quality'),
+                    json_extract(told, '$.coverage'), json_extract(told, '$.active_power_w'),
+                    json_extract(told, '$.active_energy_import_wh'), json_extract(told, '$.mining_w[1]')
+    FROM (SELECT CAST(payload AS TEXT) AS told FROM centre.record WHERE kind = 'summary'))
+GROUP BY meter, start_s, part HAVING count(*) > 1;
 
 -- doubled: a day of a meter holds more or less than its windows do
 SELECT day.meter, day.day_s, day.windows, count(s.start_s), day.load_wh
@@ -73,7 +77,7 @@ SELECT gateway, stream, through, highest FROM centre.stream WHERE through < high
 -- invented: a window of good quality differs from the truth, or was never lived through
 SELECT s.meter, s.start_s, s.active_power_w, truth.active_power_w
 FROM centre.summary AS s LEFT JOIN truth ON truth.meter = s.meter AND truth.start_s = s.start_s
-WHERE s.quality = 'G' AND s.coverage = 1
+WHERE s.quality = 'G' AND s.coverage = 1 AND s.part = 0
   AND (truth.active_power_w IS NULL
        OR abs(s.active_power_w - truth.active_power_w) > 10 + 0.01 * abs(truth.active_power_w))
   AND NOT EXISTS (SELECT 1 FROM distrusted AS d WHERE d.meter = s.meter
@@ -86,7 +90,7 @@ SELECT meter, sum(difference_wh) AS register_wh, sum(power_wh) AS summed_wh FROM
            quality = 'G' AND coverage = 1 AND lag(quality) OVER w = 'G' AND lag(coverage) OVER w = 1
            AND start_s - lag(start_s) OVER w = window_s AS whole
     FROM centre.summary AS s
-    WHERE NOT EXISTS (SELECT 1 FROM distrusted AS d WHERE d.meter = s.meter
+    WHERE part = 0 AND NOT EXISTS (SELECT 1 FROM distrusted AS d WHERE d.meter = s.meter
                       AND d.from_s < s.start_s + s.window_s AND s.start_s < d.until_s)
     WINDOW w AS (PARTITION BY meter ORDER BY start_s))
 WHERE whole AND difference_wh IS NOT NULL

@@ -1,7 +1,6 @@
 """Faults of the disk under the agent's state: power loss, rot, full, failing, read-only, another version's files."""
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -86,13 +85,12 @@ def rot(bed: Bed) -> str:
         bed.uplink.mend()
         bed.start_agent()
     bed.finish(200)
+    bed.check()
     losses = bed.events("spool_corrupt")
-    declared = declared_by(bed, losses)
-    bed.check(allowed={"lost"} if declared else set())
-    undeclared = lost_windows(bed) - declared
-    assert not undeclared, f"lost and not told: {sorted(undeclared)[:5]}"
     assert losses, "no damage was noticed"
-    return f"{len(told)} damages, {len(losses)} of the spool told, {len(lost_windows(bed))} windows declared lost"
+    known = bed.count("SELECT count(*) FROM (SELECT DISTINCT meter, start_s FROM summary)")
+    lost = len(bed.truth().expected) - known
+    return f"{len(told)} damages; {len(losses)} told of the spool; {lost} windows gone, all declared"
 
 
 def flip(bed: Bed, path: Path) -> str:
@@ -114,19 +112,6 @@ def tear(bed: Bed, path: Path) -> str:
     data[start : start + 2048] = bytes(2048)[: len(data) - start]
     path.write_bytes(data)
     return "a page"
-
-
-def lost_windows(bed: Bed) -> set[tuple[str, int]]:
-    """Give the windows of which the centre knows nothing."""
-    known = set(bed.query("SELECT meter, start_s FROM summary"))
-    starts = range(START_S, int(bed.until_s), bed.story.window_s)
-    return {(meter.id, start_s) for meter in bed.scenario.meters for start_s in starts} - known
-
-
-def declared_by(bed: Bed, losses: list[dict[str, object]]) -> set[tuple[str, int]]:
-    """Give the windows of the five hours before a damage that was told, and before a restart."""
-    moments = [int(str(loss["time_s"])) for loss in losses]
-    return {(m, s) for m, s in lost_windows(bed) if any(at - 5 * HOUR_S <= s < at for at in moments)}
 
 
 @fault("O4", "disk full at every write point")
@@ -182,8 +167,3 @@ def other_version(bed: Bed) -> str:
     salvaged = bed.count("SELECT count(*) FROM summary WHERE start_s < ?", START_S + 23 * HOUR_S)
     assert salvaged == 3 * 23 * 4, f"{salvaged} of {3 * 23 * 4} windows of the day before the change were delivered"
     return "all records of the other version were delivered"
-
-
-def copy_state(bed: Bed, to: str) -> Path:
-    """Copy the agent's state, as a backup or a clone does."""
-    return Path(shutil.copytree(bed.state, bed.folder / to))
