@@ -10,7 +10,7 @@ The counter of a command that is authentic, ours and due is used up, whatever be
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from agent.deliver import chain, wire
@@ -52,8 +52,9 @@ class NotYetError(EvidenceError):
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What must outlive a crash: the last counter, of which body, and the commands that are under way."""
+    """What must outlive a crash: the last counter, of which body and key, and the commands that are under way."""
 
+    key: str = ""  # id of the operator's key, whose commands are counted
     counter: int = 0
     digest: str = ""  # SHA-256 of the body that had the counter
     under_way: Mapping[int, str] = field(default_factory=dict)  # counter -> command
@@ -64,12 +65,16 @@ class Book:
         if not kept:
             return cls()
         book = json.loads(kept)
-        return cls(book["counter"], book["digest"], {int(key): name for key, name in book["under_way"].items()})
+        under_way = {int(counter): name for counter, name in book["under_way"].items()}
+        return cls(book["key"], book["counter"], book["digest"], under_way)
+
+    def of(self, key: str) -> Self:
+        """Give the book for a key: another one counts from the start, and none of the old one's commands is good."""
+        return self if key == self.key else type(self)(key, under_way=self.under_way)
 
     def encoded(self) -> bytes:
         """Give the book as it is kept."""
-        book = {"counter": self.counter, "digest": self.digest, "under_way": dict(self.under_way)}
-        return json.dumps(book).encode()
+        return json.dumps(asdict(self)).encode()
 
     def begun(self, order: Order) -> Self:
         """Give the book with one more command under way."""
@@ -77,14 +82,14 @@ class Book:
 
     def ended(self, counter: int) -> Self:
         """Give the book with one command less under way."""
-        return replace(self, under_way={key: name for key, name in self.under_way.items() if key != counter})
+        return replace(self, under_way={other: name for other, name in self.under_way.items() if other != counter})
 
 
 class CommandDesk:
     """Judges the commands to one gateway. ``book`` changes with each one; it is the caller's to keep on the disk."""
 
     def __init__(self, gateway: str, operator_key: str, book: Book) -> None:
-        self.book = book
+        self.book = book.of(chain.key_id(operator_key))
         self._gateway = gateway
         self._key = operator_key
 
