@@ -1,16 +1,24 @@
 """The history on disk: a row for each window and meter, of the newest 430 days that have windows.
 
-It is a cache of evidence, not the evidence, which lies in the spool: it may lose its last window in
-a crash, and a file that is damaged is put aside. A gateway must go on measuring.
+It is a cache of evidence, not the evidence, which lies in the spool: it may lose its last window in a
+power cut. A file that is damaged is put aside, and what can be read of it goes into the new one. What
+a disk does not take waits in memory. A gateway must go on measuring.
+
+Memory cards wear out by writing. A meter's windows lie together, so that a year of them is read fast,
+but a window of all meters would then touch as many blocks as there are meters. So windows go one after
+another into a table of their own, ``recent``, and are sorted in once a day.
 """
 
 import logging
+import os
 import sqlite3
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from agent.analyse import history_damaged as damaged
 from agent.analyse.features.robust import Floats
 from agent.errors import FlatwattError
 from agent.records import Window
@@ -27,17 +35,20 @@ KNOWN_S = {  # how many seconds of a window each quantity stands for; it may be 
     "outdoor_temperature_c": "window_s",
 }
 _COLUMNS = (*KNOWN_S, "active_energy_import_wh", "active_energy_export_wh")
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS window (
+_FIELDS = f"""
     start_s INTEGER NOT NULL, meter TEXT NOT NULL, window_s INTEGER NOT NULL, coverage REAL NOT NULL,
-    quality TEXT NOT NULL, {", ".join(f"{name} REAL" for name in _COLUMNS)},
-    PRIMARY KEY (meter, start_s)
-) WITHOUT ROWID
+    quality TEXT NOT NULL, {", ".join(f"{name} REAL" for name in _COLUMNS)}
 """
-_INSERT = f"""
-INSERT OR IGNORE INTO window (start_s, meter, window_s, coverage, quality, {", ".join(_COLUMNS)})
-VALUES ({", ".join("?" * (5 + len(_COLUMNS)))})
-"""  # noqa: S608
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS window ({_FIELDS}, PRIMARY KEY (meter, start_s)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recent ({_FIELDS});
+"""
+_NAMES = f"start_s, meter, window_s, coverage, quality, {', '.join(_COLUMNS)}"
+_INSERT = f"INSERT INTO recent ({_NAMES}) VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
+_SORT_IN = f"INSERT OR IGNORE INTO window ({_NAMES}) SELECT {_NAMES} FROM recent ORDER BY rowid"  # noqa: S608
+_AS_ONE = f"""
+CREATE TEMP VIEW window AS SELECT {_NAMES} FROM main.window UNION ALL SELECT {_NAMES} FROM main.recent
+"""  # noqa: S608 - stands in for the table where nothing can be sorted in
 _SUMS = ", ".join(f"TOTAL({name} * ({s})), TOTAL(({name} IS NOT NULL) * ({s}))" for name, s in KNOWN_S.items())
 _HOURLY = f"""
 SELECT start_s / 3600 AS hour, {_SUMS}, TOTAL(quality = 'X')
@@ -50,18 +61,22 @@ _FORGET = f"""
 DELETE FROM window WHERE start_s / {_DAY_S} <
     (SELECT DISTINCT start_s / {_DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {KEPT_DAYS - 1})
 """  # noqa: S608
+_DISK_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_MOST_UNWRITTEN = 20_000  # rows, 10 MB
 _EVER_S = (-(2**62), 2**62)
 
 
 class HistoryFile:
-    """One file, open."""
+    """One file, open. What it does not take is kept until it does, the newest ten days of twenty meters."""
 
-    def __init__(self, database: sqlite3.Connection, meters: Sequence[str]) -> None:
-        self._database, self._meters = database, tuple(meters)
+    def __init__(self, path: Path, meters: Sequence[str], database: sqlite3.Connection) -> None:
+        self._path, self._meters, self._database = path, tuple(meters), database
+        self._unwritten: deque[tuple[object, ...]] = deque(maxlen=_MOST_UNWRITTEN)
 
     def first_s(self, from_s: int, through_s: int) -> int | None:
         """Give the start of the first window of these times; None where there is none, or the file cannot be read."""
         try:
+            self._sort_in()
             found = [self._database.execute(_FIRST, (meter, from_s, through_s)).fetchone()[0] for meter in self._meters]
         except sqlite3.Error as error:
             logger.warning("the history cannot be read again: %s", error)
@@ -77,7 +92,7 @@ class HistoryFile:
             return np.empty((0, _WIDTH))
 
     def store(self, window: Window, features: Mapping[str, Floats], *, is_new_day: bool) -> None:
-        """Keep a window, and forget the oldest day where a new one begins."""
+        """Keep a window; where a new day begins, sort the last one in and forget the oldest."""
         columns = [[None if np.isnan(value) else float(value) for value in features[name]] for name in _COLUMNS]
         rows = zip(
             [window.start_s] * len(self._meters),
@@ -88,62 +103,135 @@ class HistoryFile:
             *columns,
             strict=True,
         )
-        try:
-            with self._database:
-                self._database.executemany(_INSERT, rows)
-                if is_new_day:
-                    self._database.execute(_FORGET)
-        except sqlite3.Error as error:
-            logger.warning("the history of the window at %d is not on disk: %s", window.start_s, error)
+        if is_new_day:
+            self._sort_in_where_possible()
+        self._unwritten.extend(rows)
+        if not self._write() and self._open_again():
+            self._write()
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _sort_in_where_possible(self) -> None:
+        try:
+            self._sort_in()
+        except sqlite3.Error as error:
+            logger.warning("the history of yesterday cannot be sorted in: %s", error)
+
+    def _sort_in(self) -> None:
+        sort_in(self._database)
+
+    def _write(self) -> bool:
+        try:
+            with self._database:
+                self._database.executemany(_INSERT, self._unwritten)
+        except sqlite3.Error as error:
+            logger.warning("the history of %d meter-windows is not on disk: %s", len(self._unwritten), error)
+            return False
+        self._unwritten.clear()
+        return True
+
+    def _open_again(self) -> bool:
+        """Take another connection, where that is possible: this one may be read-only from a time without room."""
+        try:
+            database = _connect(self._path)
+        except sqlite3.Error:
+            return False
+        self._database.close()
+        self._database = database
+        return True
 
 
 def open_history(path: Path, meters: Sequence[str]) -> tuple[HistoryFile, list[Floats]]:
     """Open or create the file, and give all its hours, a table of each meter; one that is damaged is put aside.
 
     Columns: the hour since 1970; of each quantity of ``KNOWN_S`` its integral over time and the time
-    over which it is known, in s; how often the meter was exchanged. Raises :class:`FlatwattError`
-    where the disk is the trouble.
+    over which it is known, in s; how often the meter was exchanged. Where the disk cannot be written
+    now, what is there is read. Raises :class:`FlatwattError` where an operator must act.
     """
     try:
-        return _connect(path, meters)
-    except sqlite3.OperationalError as error:  # the disk or another process, not the file
-        raise FlatwattError(
-            f"{path}: the history cannot be used: {error}: check that the folder is writable and no other agent uses it"
-        ) from None
+        return _opened(path, meters, _connect(path))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _DISK_CODES and not _is_read_only(path):
+            raise FlatwattError(
+                f"{path}: the history cannot be used: {error}: check that the folder is writable and no other agent "
+                "uses it"
+            ) from None
+        logger.warning("%s cannot be written (%s); the history is kept in memory until it can", path, error)
+        return _opened(path, meters, _connect_read_only(path))
     except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"{path.name}.corrupt-{path.stat().st_mtime_ns}")
-        path.rename(aside)
-        for suffix in ("-wal", "-shm"):  # or the new file would take up the old one's log
-            log = path.with_name(path.name + suffix)
-            if log.exists():
-                log.rename(aside.with_name(aside.name + suffix))
+        aside = damaged.put_aside(path)
         logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
-        return _connect(path, meters)
+        database = _connect(path)
+        count = damaged.take_over(database, aside, _NAMES)
+        logger.warning("%s: %d windows of the damaged history could be read", path, count)
+        return _opened(path, meters, database)
 
 
-def _connect(path: Path, meters: Sequence[str]) -> tuple[HistoryFile, list[Floats]]:
-    database = sqlite3.connect(path, check_same_thread=False)
+def sort_in(database: sqlite3.Connection) -> None:
+    """Bring recent windows to those of their meters, and forget the oldest days."""
+    with database:
+        database.execute(_SORT_IN)
+        database.execute("DELETE FROM recent")
+        database.execute(_FORGET)
+
+
+def _opened(path: Path, meters: Sequence[str], database: sqlite3.Connection) -> tuple[HistoryFile, list[Floats]]:
     try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        database.execute(_SCHEMA)
-        _add_columns(database)
-        return HistoryFile(database, meters), _read(database, meters, _EVER_S)
+        return HistoryFile(path, meters, database), _read(database, meters, _EVER_S)
     except sqlite3.DatabaseError:
         database.close()
         raise
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.executescript(_SCHEMA)
+        _add_columns(database)
+        sort_in(database)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Open what is there, as it is; in memory where there is nothing."""
+    if path.is_file():
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+        try:
+            database.execute("PRAGMA temp_store=MEMORY")
+            database.execute(_AS_ONE)
+            database.execute("SELECT * FROM window LIMIT 1").fetchall()
+        except sqlite3.Error:
+            database.close()
+        else:
+            return database
+    database = sqlite3.connect(":memory:", check_same_thread=False)
+    database.executescript(_SCHEMA)
+    database.execute("PRAGMA query_only=ON")  # what comes must wait for the disk
+    return database
+
+
+def _is_read_only(path: Path) -> bool:
+    """Tell a file system that is mounted read-only from a mistake of owner and mode."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def _add_columns(database: sqlite3.Connection) -> None:
     """Give a file of an earlier version the columns that it lacks: its windows are worth more than order."""
-    has = {row[1] for row in database.execute("PRAGMA table_info(window)")}
-    for name in [name for name in _COLUMNS if name not in has]:
-        database.execute(f"ALTER TABLE window ADD COLUMN {name} REAL")
-        logger.warning("the history is of an earlier version: %s is unknown in its windows", name)
+    for table in ("window", "recent"):
+        has = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+        for name in [name for name in _COLUMNS if name not in has]:
+            database.execute(f"ALTER TABLE {table} ADD COLUMN {name} REAL")
+            logger.warning("the history is of an earlier version: %s is unknown in its windows", name)
 
 
 def _read(database: sqlite3.Connection, meters: Sequence[str], times_s: tuple[int, int]) -> list[Floats]:

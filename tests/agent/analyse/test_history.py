@@ -1,6 +1,5 @@
 """What the device remembers, and that it remembers the same after a restart."""
 
-import logging
 import sqlite3
 import sys
 import time
@@ -11,60 +10,8 @@ import pytest
 
 from agent.analyse.history import DAY_S, History
 from agent.analyse.window import window_features
-from agent.errors import FlatwattError
-from agent.records import Quality, Window
-
-METERS = ("main", "feeder")
-HOURLY = ("active_power_w", "reactive_power_var", "outdoor_temperature_c")
-FIRST_DAY = 20_000
-NOISE = np.random.default_rng(3)
-
-
-def window(start_s: int, watts: list[float], quality: list[Quality] | None = None, window_s: int = 900) -> Window:
-    """Give a window of three ticks for as many meters as there are loads."""
-    power = np.array(watts)[:, None] * [0.99, 1.0, 1.02]
-    return Window(
-        start_s=start_s,
-        window_s=window_s,
-        period_s=window_s / 3,
-        meters=METERS[: len(watts)],
-        values={
-            "active_power_w": power,
-            "apparent_power_va": power / 0.95,
-            "reactive_power_var": power / 10,
-            "power_factor": np.full_like(power, np.nan),
-            "outdoor_temperature_c": np.array([[start_s % 977 / 30.0] * 3, [np.nan] * 3][: len(watts)]),
-            "active_energy_import_wh": np.full_like(power, np.nan),
-            "active_energy_export_wh": np.full_like(power, np.nan),
-        },
-        identity={},
-        coverage=np.isfinite(power).mean(axis=-1),
-        quality=tuple(quality or [Quality.GOOD] * len(watts)),
-    )
-
-
-def fill(history: History, days: int, step_s: int = 3600) -> None:
-    """Write some days in which both meters were away now and then, and the feeder was stuck for a while."""
-    for start_s in range(FIRST_DAY * DAY_S, (FIRST_DAY + days) * DAY_S, step_s):
-        hour = start_s // 3600
-        watts = [5000 + 100 * NOISE.random(), np.nan if hour % 7 == 0 else 300 * NOISE.random()]
-        letters = [
-            Quality.TIMEOUT if hour % 31 < 4 else Quality.GOOD,
-            Quality.STUCK if hour % 24 == 5 else Quality.EXCHANGED if hour % 90 == 7 else Quality.GOOD,
-        ]
-        taken = window(start_s, watts, letters, step_s)
-        history.add(taken, window_features(taken))
-
-
-def assert_same(one: History, other: History) -> None:
-    """Compare all that the judge asks of a history."""
-    today = one.first_day + one.days - 1
-    assert (one.first_day, one.days) == (other.first_day, other.days)
-    for name in HOURLY:
-        np.testing.assert_allclose(one.hourly(name, today), other.hourly(name, today), rtol=1e-12)
-    np.testing.assert_array_equal(one.exchanged(today), other.exchanged(today))
-    for name in ("power_factor", "noise_floor"):
-        np.testing.assert_allclose(one.daily(name, today), other.daily(name, today), rtol=1e-12)
+from agent.records import Quality
+from tests.agent.analyse.histories import FIRST_DAY, METERS, assert_same, fill, hold, window
 
 
 def test_a_restart_remembers_the_same(tmp_path: Path) -> None:
@@ -158,6 +105,7 @@ def test_430_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
         taken = window((FIRST_DAY + day) * DAY_S + 5 * 3600, [1000.0 + day, 1.0], window_s=3600)
         history.add(taken, window_features(taken))
     history.close()
+    History(tmp_path / "history.db", METERS).close()  # the last day is sorted in
 
     oldest = sqlite3.connect(tmp_path / "history.db").execute("SELECT min(start_s) FROM window").fetchone()[0]
 
@@ -165,14 +113,6 @@ def test_430_days_are_kept_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert oldest // DAY_S == FIRST_DAY + 5
     assert history.hourly_w(FIRST_DAY + 434)[0, 0, 5] == pytest.approx(1005 * 3.01 / 3)
     assert_same(history, History(tmp_path / "history.db", METERS))
-
-
-def hold(history: History, day: int, watts: float) -> None:
-    """Add one window at noon, and read what a leap to it left on disk."""
-    taken = window(day * DAY_S + 12 * 3600, [watts, watts], window_s=3600)
-    history.add(taken, window_features(taken))
-    while history.is_reading:
-        history.read_on()
 
 
 @pytest.mark.parametrize("wrong_day", [0, FIRST_DAY + 20 * 365, 2_900_000])
@@ -220,69 +160,6 @@ def test_a_meter_that_left_is_forgotten_and_a_new_one_begins(tmp_path: Path) -> 
     today = FIRST_DAY + 2
     assert np.isnan(changed.hourly_w(today)[0]).all()
     np.testing.assert_allclose(changed.hourly_w(today)[1], history.hourly_w(today)[0])
-
-
-@pytest.mark.parametrize("damage", ["garbage", "page"])
-def test_a_damaged_file_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
-    """The gateway goes on with a new one, and keeps the old one for who wants to look."""
-    path = tmp_path / "history.db"
-    history = History(path, METERS)
-    fill(history, 30)
-    history.close()
-    whole = path.read_bytes()
-    path.write_bytes(b"not a database" * 400 if damage == "garbage" else whole[:4096] + b"\xff" * 4096 + whole[8192:])
-
-    with caplog.at_level(logging.WARNING):
-        fresh = History(path, METERS)
-    fill(fresh, 2)
-    fresh.close()
-
-    assert "not a readable history" in caplog.text
-    assert [file.name for file in tmp_path.glob("history.db.corrupt-*") if not file.name.endswith(("-wal", "-shm"))]
-    assert_same(fresh, History(path, METERS))
-
-
-def test_a_file_of_an_earlier_version_keeps_its_windows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What it did not store is unknown; what it stored is worth more than any feature."""
-    path = tmp_path / "history.db"
-    history = History(path, METERS)
-    fill(history, 2)
-    history.close()
-    with sqlite3.connect(path) as database:
-        database.execute("ALTER TABLE window DROP COLUMN outdoor_temperature_c")
-
-    with caplog.at_level(logging.WARNING):
-        newer = History(path, METERS)
-    hold(newer, FIRST_DAY + 2, 500.0)
-    newer.close()
-
-    again = History(path, METERS)
-    assert "of an earlier version: outdoor_temperature_c is unknown" in caplog.text
-    np.testing.assert_array_equal(again.hourly_w(FIRST_DAY + 1), history.hourly_w(FIRST_DAY + 1))
-    known = np.isfinite(again.hourly("outdoor_temperature_c", FIRST_DAY + 2)[0])
-    assert known.sum(axis=-1).tolist() == [0, 0, 1]
-
-
-def test_a_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
-    """Locked is not damaged: one line for the operator, and the file stays."""
-    path = tmp_path / "folder-that-is-not-there" / "history.db"
-
-    with pytest.raises(FlatwattError, match="the history cannot be used"):
-        History(path, METERS)
-
-
-def test_a_full_disk_costs_the_history_of_a_window_not_the_window(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Memory goes on; the log says what is missing on disk."""
-    path = tmp_path / "history.db"
-    history = History(path, METERS)
-    sqlite3.connect(path).execute("DROP TABLE window")
-
-    fill(history, 1)
-
-    assert np.isfinite(history.hourly_w(FIRST_DAY)[0]).any()
-    assert "is not on disk" in caplog.text
 
 
 def test_ten_meters_and_430_days_are_read_in_two_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
