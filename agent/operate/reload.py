@@ -27,21 +27,20 @@ class Reload:
         """Check first: what is told to come in force can."""
         try:
             config = self._read()
-            _check_files(config)
+            self._check(config)
         except FlatwattError as error:
             raise FlatwattError(f"the running configuration stays: {str(error)[:_MOST_TEXT]}") from None
-        for key in ("id", "state_dir"):
-            if getattr(config, key) != getattr(self._running, key):
-                raise FlatwattError(f"the running configuration stays: another {key} needs a start of the agent")
         from_s = self._renew(config)
         done(Outcome(f"{len(config.meters)} meters as in the file, from {from_s} on", {"from_s": from_s}))
 
-
-def _check_files(config: GatewayConfig) -> None:
-    """Read what the start reads: what cannot be used is told before anything is given up."""
-    Access.read(config.mqtt)
-    for path in (config.delivery.collector_key_file, config.commands.operator_key_file):
-        if path is not None:
-            load_public_key(path)
-    for meter in config.meters:
-        find_profile(meter.profile)
+    def _check(self, config: GatewayConfig) -> None:
+        """Read what the start reads: what cannot be used is told before anything is given up."""
+        for key in ("id", "state_dir"):
+            if getattr(config, key) != getattr(self._running, key):
+                raise FlatwattError(f"another {key} needs a start of the agent")
+        Access.read(config.mqtt)
+        for path in (config.delivery.collector_key_file, config.commands.operator_key_file):
+            if path is not None:
+                load_public_key(path)
+        for meter in config.meters:
+            find_profile(meter.profile)
