@@ -79,15 +79,15 @@ def judge(database: Path, lives: Sequence[Life], meters: Sequence[str], period_s
     possible = {start for life in lives if (start := life.last_possible(window_s)) is not None}
     declared = _declared(records, window_s)
     span = range(int(_first_s(records) // window_s) * window_s, max(certain, default=0) + window_s, window_s)
-    absent = {start for start in span for meter in meters if (meter, start) not in coverage}
+    absent = [start for start in span for meter in meters if (meter, start) not in coverage]
     return Verdict(
         windows=len(certain),
         summaries=len(told),
         checkpoints=sum(record["kind"] == "checkpoint" for record in records),
-        declared=len(absent & declared),
+        declared=len(declared.intersection(absent)),
         lost=sum((meter, start) not in coverage for start in certain for meter in meters),
         duplicated=len(told) - len(set(told)),
-        undeclared=len(absent - declared) * len(meters),
+        undeclared=sum(start not in declared for start in absent),
         invented=sum(start not in certain and start not in possible for _, start in coverage),
         wrong_coverage=sum(
             abs(share - _share(certain[start], start, period_s, window_s)) > 1e-3
