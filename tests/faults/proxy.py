@@ -139,7 +139,8 @@ class FaultyLine:
                     self.carried += len(data)
                 if rewrite is not None:
                     data = rewrite(data)
-                queue.put_nowait((self._loop.time() + self.latency_s, self._flipped(data)))
+                if data:  # nothing would mean the end
+                    queue.put_nowait((self._loop.time() + self.latency_s, self._flipped(data)))
             queue.put_nowait((self._loop.time() + self.latency_s, b""))
             await sending
         finally:
