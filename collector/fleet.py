@@ -6,6 +6,7 @@ from agent.deliver import wire
 from agent.errors import EvidenceError
 from agent.records import Verdict
 from collector.state import AlarmState, FindingState, Fleet, Meter, Site, Watts
+from collector.store.findings import INFORMATION
 from collector.store.reader import Reader, Row, reasons
 from collector.totals import load_wh, share, site_load, site_mining
 
@@ -22,7 +23,7 @@ def fleet(reader: Reader, time_s: int) -> Fleet:
     seen: dict[str, list[str]] = {gateway: [] for gateway in status}
     for gateway, meter in reader.meters():
         seen.setdefault(gateway, []).append(meter)
-    sites = [_site(reader, gateway, _status(status.get(gateway)), meters) for gateway, meters in seen.items()]
+    sites = [_site(reader, gateway, status_of(status.get(gateway)), meters) for gateway, meters in seen.items()]
     sites.sort(key=lambda site: (-site.mining_w[1], -(site.load_w or 0.0), site.gateway))
     return Fleet(time_s=time_s, sites=sites, alarms=alarms(reader), findings=findings(reader))
 
@@ -34,7 +35,7 @@ def alarms(reader: Reader) -> list[AlarmState]:
 
 def findings(reader: Reader) -> list[FindingState]:
     """Give the findings, open ones first."""
-    return [FindingState(**dict(row)) for row in reader.findings(FINDINGS)]
+    return [FindingState(**dict(row), rings=row["kind"] not in INFORMATION) for row in reader.findings(FINDINGS)]
 
 
 def alarm_state(row: Row) -> AlarmState:
@@ -60,12 +61,12 @@ def one_meter(reader: Reader, gateway: str, meter: str) -> tuple[str, Meter] | N
     row = reader.latest(gateway, meter)
     if row is None:
         return None
-    status = next((_status(entry["status"]) for entry in reader.gateways() if entry["gateway"] == gateway), None)
+    status = next((status_of(entry["status"]) for entry in reader.gateways() if entry["gateway"] == gateway), None)
     named = {entry.meter: entry for entry in status.meters} if status else {}
     return (status.site if status else ""), _meter(reader, gateway, meter, named.get(meter), row)
 
 
-def _status(payload: bytes | None) -> wire.Status | None:
+def status_of(payload: bytes | None) -> wire.Status | None:
     """Read a stored status; one that another version wrote is as good as none."""
     try:
         message = None if payload is None else wire.decode(payload)
@@ -109,6 +110,7 @@ def _meter(reader: Reader, gateway: str, meter: str, named: wire.MeterStatus | N
         verdict=row["verdict"] if row else Verdict.INCONCLUSIVE,
         score=row["score"] if row else 0.0,
         quality=row["quality"] if row else "",
+        clock=row["clock"] if row else "",
         active_power_w=active_power_w,
         mining_w=mining_w,
         mining_share=share(mining_w[1], active_power_w),

@@ -7,7 +7,6 @@ from collector.state import AlarmState, Meter
 from collector.store.reader import Reader, Row, verdict_of_rank
 
 POINTS = 2000  # more than a chart has pixels
-ALARM_MESSAGES = 50  # the newest are what explains the present verdict
 
 Numbers = list[float | None]
 
@@ -17,7 +16,8 @@ class Series:
     """A meter on a regular grid of ``step_s``; a step without a window is None in every column.
 
     A step that holds several windows shows the mean power, the extremes, the mean estimate and the
-    most serious verdict of them. ``first_s`` and ``last_s`` bound what is stored.
+    most serious verdict of them. ``alarm`` is the last message, which explains the present verdict;
+    ``first_s`` and ``last_s`` bound what is stored.
     """
 
     gateway: str
@@ -37,7 +37,7 @@ class Series:
     mining_p90_w: Numbers
     coverage: Numbers
     verdict: list[str | None]
-    alarms: list[AlarmState]
+    alarm: AlarmState | None
 
 
 def meter(reader: Reader, gateway: str, name: str, from_s: int | None, to_s: int | None) -> Series | None:
@@ -72,7 +72,7 @@ def meter(reader: Reader, gateway: str, name: str, from_s: int | None, to_s: int
         mining_p90_w=_column(rows, grid, "mining_p90_w"),
         coverage=_column(rows, grid, "coverage"),
         verdict=[verdict_of_rank(rows[start_s]["rank"]) if start_s in rows else None for start_s in grid],
-        alarms=[fleet.alarm_state(row) for row in reader.alarm_history(gateway, name, ALARM_MESSAGES)],
+        alarm=next((fleet.alarm_state(row) for row in reader.alarm_history(gateway, name, 1)), None),
     )
 
 

@@ -67,7 +67,6 @@ async def _collect(settings: Settings, listener: socket.socket) -> int:
     signer = Signer.load(settings.key_file)
     ledger = Ledger(settings.database)
     hub = Hub()
-    server = _server(application(settings.database, hub, settings.now_s))
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -82,6 +81,7 @@ async def _collect(settings: Settings, listener: socket.socket) -> int:
     intake = Intake(
         ledger, signer, enrolled=Enrolled(settings.enrolled), now_s=settings.now_s, committed=hub.committed, ended=ended
     )
+    server = _server(application(settings.database, hub, settings.now_s, lambda: tuple(intake.commit_s)))
     subscriber = Subscriber(_access(settings, signer.key_id), intake.received, intake.connected, intake.lost)
     _log.info("page: http://%s/  database: %s  key: %s", _shown(listener), settings.database, signer.key_id)
     feeding = asyncio.create_task(feed(os.environ))

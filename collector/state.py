@@ -19,6 +19,7 @@ class Meter:
     verdict: str
     score: float
     quality: str
+    clock: str  # trust in the time of the newest window
     active_power_w: float | None
     mining_w: Watts
     mining_share: float
@@ -66,7 +67,7 @@ class AlarmState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingState:
-    """A contradiction between what arrived and what was signed; ``resolved_s`` where the true bytes came later."""
+    """What does not fit; ``resolved_s`` where its cause ended, or the true bytes came later."""
 
     gateway: str
     stream: str
@@ -76,6 +77,7 @@ class FindingState:
     text: str
     time_s: int
     resolved_s: int | None
+    rings: bool  # False for what is mere information
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

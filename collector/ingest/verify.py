@@ -59,7 +59,8 @@ def declare_gaps(ledger: Ledger, stream: Stream, now_s: int) -> None:
             continue
         ledger.declare(gap)
         lost = f"records {gap.from_seq} to {gap.through_seq} were dropped before they arrived ({gap.cause[:40]})"
-        kept = f"; totals of {len(gap.totals)} meters are left" if gap.totals else ""
+        meters = "1 meter" if len(gap.totals) == 1 else f"{len(gap.totals)} meters"
+        kept = f"; totals of {meters} are left" if gap.totals else ""
         report(ledger, _finding("gap", stream, gap.from_seq, gap.through_seq, lost + kept, payload, now_s))
 
 

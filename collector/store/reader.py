@@ -10,6 +10,7 @@ import msgspec
 from agent.deliver import wire
 from collector.store.database import open_reader, translated
 from collector.store.days import DAY_S
+from collector.store.findings import INFORMATION
 
 Row = sqlite3.Row
 
@@ -46,6 +47,12 @@ _BEFORE_ALARM = """
         GROUP BY start_s
     )
 """
+
+
+_FINDINGS = f"""
+    SELECT gateway, stream, seq, to_seq, kind, text, time_s, resolved_s FROM finding
+    ORDER BY resolved_s IS NOT NULL, kind IN ({", ".join(f"'{kind}'" for kind in sorted(INFORMATION))}), id DESC LIMIT ?
+"""  # noqa: S608 - built of constants
 
 
 class Reader:
@@ -129,12 +136,45 @@ class Reader:
         return rows[0]["text"] if rows else None
 
     def findings(self, most: int) -> list[Row]:
-        """Give the contradictions, open ones first, the newest first."""
+        """Give the findings: open ones first, what is mere information last of them, the newest first."""
+        return self._all(_FINDINGS, (most,))
+
+    def finding_counts(self) -> list[Row]:
+        """Give ``kind``, ``open`` and ``total`` of the findings that are kept."""
         return self._all(
-            "SELECT gateway, stream, seq, to_seq, kind, text, time_s, resolved_s FROM finding"
-            " ORDER BY resolved_s IS NOT NULL, id DESC LIMIT ?",
-            (most,),
+            "SELECT kind, count(*) - count(resolved_s) AS open, count(*) AS total FROM finding GROUP BY kind"
         )
+
+    def heard(self) -> list[Row]:
+        """Give each gateway with its last status, and when anything of it arrived last."""
+        return self._all("SELECT gateway, status, heard_s, goodbye, window_s FROM gateway ORDER BY gateway")
+
+    def gaps(self, most: int) -> list[Row]:
+        """Give the declared gaps, the newest first."""
+        return self._all("SELECT * FROM gap ORDER BY time_s DESC, gateway, stream, seq DESC LIMIT ?", (most,))
+
+    def gap_totals(self, gateway: str, stream: str, seq: int) -> list[Row]:
+        """Give what is left of the meters of one gap."""
+        return self._all(
+            "SELECT * FROM gap_total WHERE gateway = ? AND stream = ? AND seq = ? ORDER BY meter",
+            (gateway, stream, seq),
+        )
+
+    def replies(self, most: int) -> list[Row]:
+        """Give what became of commands, the newest first."""
+        return self._all("SELECT * FROM reply ORDER BY time_s DESC, seq DESC LIMIT ?", (most,))
+
+    def written_now(self) -> list[Row]:
+        """Give the stream that each gateway writes now."""
+        return self._all("SELECT stream.* FROM stream JOIN gateway USING (gateway, stream) ORDER BY gateway")
+
+    def rejected_count(self) -> int:
+        """Give how many messages were ever rejected."""
+        return int(self._all("SELECT coalesce(max(id), 0) AS count FROM rejected")[0]["count"])
+
+    def record_count(self) -> int:
+        """Give how many records were ever stored."""
+        return int(self._all("SELECT coalesce(max(id), 0) AS count FROM record")[0]["count"])
 
     def streams(self, most: int) -> list[Row]:
         """Give how far each stream is committed and verified, the newest first."""

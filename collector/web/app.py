@@ -1,7 +1,7 @@
 """Routes of the page and its API. Everything is read-only; what a gateway named is data, never markup."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent.errors import FlatwattError
 from collector import evidence, fleet, series
 from collector.store.reader import Reader, reading
+from collector.web import metrics
 from collector.web.hub import Hub
 
 HEADERS = {
@@ -28,6 +29,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+Durations = Callable[[], Sequence[float]]
+
 _STATIC = Path(str(files("collector.web"))) / "static"
 
 
@@ -51,9 +54,10 @@ class SafeHeaders:
 class Api:
     """Answers from the database; an answer is computed once per commit, however many pages ask."""
 
-    def __init__(self, database: Path, hub: Hub, now_s: Callable[[], float]) -> None:
+    def __init__(self, database: Path, hub: Hub, now_s: Callable[[], float], commit_s: Durations) -> None:
         self._database = database
         self._hub = hub
+        self._commit_s = commit_s
         self._now_s = now_s
         self._fleet: tuple[int, bytes] = (-1, b"")
         self._one = threading.Lock()
@@ -88,13 +92,18 @@ class Api:
         gateway, meter = request.path_params["gateway"], request.path_params["meter"]
         return self._answer(lambda reader: series.meter(reader, gateway, meter, from_s, to_s))
 
-    def alarms(self, _request: Request) -> Response:
-        """Answer ``/api/alarms``."""
-        return self._answer(fleet.alarms)
-
     def evidence(self, _request: Request) -> Response:
         """Answer ``/api/evidence``."""
-        return self._answer(evidence.evidence)
+        return self._answer(lambda reader: evidence.evidence(reader, int(self._now_s())))
+
+    def metrics(self, _request: Request) -> Response:
+        """Answer ``/metrics``."""
+        try:
+            with reading(self._database) as reader:
+                text = metrics.text(reader, self._database, self._commit_s(), int(self._now_s()))
+        except FlatwattError as error:
+            return Response(f"# {error}\n", 503, media_type="text/plain")
+        return Response(text, media_type=metrics.MEDIA_TYPE)
 
     def health(self, _request: Request) -> Response:
         """Answer ``/healthz``: 200 while the database can be read."""
@@ -105,18 +114,18 @@ class Api:
         return StreamingResponse(self._hub.stream(), media_type="text/event-stream")
 
 
-def application(database: Path, hub: Hub, now_s: Callable[[], float]) -> ASGIApp:
-    """Give the ASGI application."""
-    api = Api(database, hub, now_s)
+def application(database: Path, hub: Hub, now_s: Callable[[], float], commit_s: Durations) -> ASGIApp:
+    """Give the ASGI application; ``commit_s`` gives the durations of the last commits."""
+    api = Api(database, hub, now_s, commit_s)
     pages = {"/": "fleet", "/meter/{gateway}/{meter}": "meter", "/alarms": "alarms", "/evidence": "evidence"}
     routes = [
         *(Route(path, _page(f"{name}.html")) for path, name in pages.items()),
         Route("/api/fleet", api.fleet),
         Route("/api/meter/{gateway}/{meter}", api.meter),
-        Route("/api/alarms", api.alarms),
         Route("/api/evidence", api.evidence),
         Route("/events", api.events),
         Route("/healthz", api.health),
+        Route("/metrics", api.metrics),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     return SafeHeaders(Starlette(routes=routes))

@@ -102,7 +102,7 @@ def test_a_flipped_byte_that_makes_it_unreadable_is_kept_and_the_hole_asked_for(
 
     assert (receipt.through, receipt.missing) == (2, [(3, 3)])
     with reading(desk.database) as reader:
-        shown = evidence(reader)
+        shown = evidence(reader, 0)
     assert shown.rejected_count == 1
     assert shown.rejected[0].topic == "flatwatt/v1/campus-01/up/summary/feeder-1"
     assert shown.rejected[0].payload.startswith("{\\xffv\\xff")

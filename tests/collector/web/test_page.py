@@ -62,15 +62,28 @@ def test_the_api_answers_in_the_agreed_form(served: Collector) -> None:
         " ".join(site) == "gateway name site site_kind state clock last_s load_w mining_w mining_share last_day meters"
     )
     assert " ".join(site["meters"][0]) == (
-        "meter name role parent declared verdict score quality active_power_w mining_w mining_share since_s"
+        "meter name role parent declared verdict score quality clock active_power_w mining_w mining_share since_s"
         " load_kwh mining_kwh curve"
     )
     assert " ".join(fleet["alarms"][0]) == (
         "gateway meter alarm state raised_s time_s verdict score mining_w mining_share since_s reasons"
     )
-    assert served.get("api/alarms") == fleet["alarms"]
     assert served.get("healthz") == {"ok": True, "gateways": 1}
     assert len(served.get("api/meter/campus-01/feeder-1")["start_s"]) == 9
+
+
+def test_metrics_count_what_an_alarm_may_ring_for(served: Collector) -> None:
+    """In the text format of Prometheus: each line is a comment or a sample, and the numbers are those of the page."""
+    status, headers, text = ask(served, "/metrics")
+
+    samples = dict(re.findall(r"^(flatwatt_\w+(?:\{.*\})?) ([-0-9.e+]+)$", text, re.M))
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert all(line.startswith("#") or line.rpartition(" ")[0] in samples for line in text.splitlines())
+    assert samples["flatwatt_gateways"] == "1"
+    assert samples['flatwatt_stream_through{gateway="campus-01",stream="9f86d081"}'] == "12"
+    assert samples['flatwatt_findings_open{kind="fork"}'] == "0"
+    assert samples["flatwatt_rejected_total"] == "1"
+    assert float(samples["flatwatt_store_bytes"]) > 4096
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,12 @@ const QUALITIES = {
   W: "wired wrongly",
 };
 
+const CLOCKS = { I: "time not checked", U: "time unknown", R: "time relative" };
+
+export function clock(letter) {
+  return CLOCKS[letter] ? el("small", {}, CLOCKS[letter]) : null;
+}
+
 export function quality(letter) {
   return QUALITIES[letter] ?? (letter || "no data yet");
 }

@@ -1,6 +1,6 @@
 // The first page: every site and meter, the largest mining load first.
 
-import { badge, day, el, energy, interval, kw, meterPath, percent, quality, share, show, sparkline, table, time } from "./dom.js";
+import { badge, clock, day, el, energy, interval, kw, meterPath, percent, quality, share, show, sparkline, table, time } from "./dom.js";
 import { live } from "./live.js";
 
 live("/api/fleet", (fleet, place) => {
@@ -23,7 +23,7 @@ function tiles(fleet) {
   const load = fleet.sites.reduce((sum, site) => sum + (site.load_w ?? 0), 0);
   const meters = fleet.sites.flatMap((site) => site.meters);
   const open = fleet.alarms.filter((alarm) => alarm.state !== "cleared");
-  const findings = fleet.findings.filter((finding) => finding.resolved_s === null);
+  const findings = fleet.findings.filter((finding) => finding.rings && finding.resolved_s === null);
   return el("dl", { class: "tiles" },
     tile("Mining now", `${kw(mining[1])} kW`, mining[1] > 0 ? `${interval(mining)} kW` : "no mining load seen", mining[1] > 0),
     tile("Share of the load", percent(load > 0 ? Math.min(1, mining[1] / load) : 0), `of ${kw(load)} kW at ${fleet.sites.length} ${plural(fleet.sites.length, "site")}`),
@@ -70,6 +70,6 @@ function row(site, meter) {
     el("td", { class: "time" }, time(meter.since_s, day)),
     el("td", { class: "number" }, energy(meter.mining_kwh)),
     el("td", { class: "number" }, energy(meter.load_kwh)),
-    el("td", {}, quality(meter.quality)),
+    el("td", {}, quality(meter.quality), clock(meter.clock)),
     el("td", {}, sparkline(meter.curve)));
 }

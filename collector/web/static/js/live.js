@@ -68,7 +68,7 @@ async function counts() {
   const [response, fleet] = await ask("/api/fleet");
   if (!response?.ok) return;
   count("open-alarms", fleet.alarms.filter((alarm) => alarm.state !== "cleared").length);
-  count("open-findings", fleet.findings.filter((finding) => finding.resolved_s === null).length);
+  count("open-findings", fleet.findings.filter((finding) => finding.rings && finding.resolved_s === null).length);
 }
 
 function count(id, open) {

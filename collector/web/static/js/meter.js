@@ -1,7 +1,7 @@
 // One meter: its load, the estimate, the verdicts, and why.
 
 import { drawChart, runs } from "./chart.js";
-import { badge, day, el, energy, interval, kw, percent, quality, show, table, time } from "./dom.js";
+import { badge, clock, day, el, energy, interval, kw, percent, quality, show, table, time } from "./dom.js";
 import { live } from "./live.js";
 import { reasons } from "./reasons.js";
 
@@ -53,7 +53,7 @@ function facts(series) {
     fact("Load", `${kw(state.active_power_w)} kW`, `${energy(state.load_kwh)} in all`),
     fact("Mining", `${kw(state.mining_w[1])} kW`, hot ? `${interval(state.mining_w)} kW` : "none seen", hot),
     fact("Share", percent(state.mining_share), `${energy(state.mining_kwh)} in all`),
-    fact("Data", quality(state.quality), ["to ", time(series.last_s)]));
+    fact("Data", quality(state.quality), ["to ", time(series.last_s), clock(state.clock)]));
 }
 
 function fact(name, value, note, hot = false) {
@@ -80,7 +80,7 @@ function frame() {
 }
 
 function why(series) {
-  const alarm = series.alarms[0];
+  const alarm = series.alarm;
   if (!alarm) return el("section", { class: "card", "aria-labelledby": "why" }, el("header", {}, el("h2", { id: "why" }, "Why")), el("div", { class: "pad quiet" }, "No alarm was raised for this meter."));
   return el("section", { class: "card", "aria-labelledby": "why" },
     el("header", {}, el("h2", { id: "why" }, "Why"), badge(alarm.state), el("p", {}, "alarm raised ", time(alarm.raised_s), ", last message ", time(alarm.time_s))),
