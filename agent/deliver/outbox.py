@@ -30,6 +30,7 @@ _ASIDE_S = 3600.0  # what the broker would not take is tried again, should its r
 _ASKED = 32  # the pauses between such questions double up to this multiple of resend_after_s
 _RETRY_S = 1.0  # first pause after a broker knew of no subscriber, or would not take a record
 _TRIES = 3  # a record that was under way when so many connections broke may be the reason
+_SUSPICION_S = (5.0, 3600.0)  # it is tried alone after the first pause, and if it was, ever more rarely
 
 
 class Outbox:
@@ -50,6 +51,7 @@ class Outbox:
         self._question = Patience(min(_PROBE_S, resend_after_s), resend_after_s * _ASKED)
         self._repetition = Patience(_GRACE_S, max(_GRACE_S, resend_after_s))
         self._hold = Patience(_RETRY_S, max(_RETRY_S, resend_after_s))
+        self._suspicion = Patience(*_SUSPICION_S)
         self.sent = self.sent_again = 0  # the latter: records, for the second time or more
         self._begin()
 
@@ -64,7 +66,8 @@ class Outbox:
         self._reached = Ranges()  # by broker only: acknowledged above the first that is not
         self._sent_once = Ranges()
         self._tries: dict[int, int] = {}  # how many connections broke while it was under way
-        self._suspects = Ranges()  # broke some: they go alone, after all others
+        self._suspects = Ranges()  # broke some, perhaps: they go alone, after all others
+        self._suspects_from_s = 0.0
         self._aside = Ranges()  # cannot be sent on this connection
         self._live_from, self._live_since_s = spool.last_seq + 1, 0.0
         self._alarms: deque[Envelope] = deque()
@@ -79,8 +82,10 @@ class Outbox:
     def rewind(self, now_s: float) -> None:
         """Begin on a new connection: what was under way may be lost; what was taken is not, until somebody says so."""
         for seq in self._flying:
-            self._tries[seq] = self._tries.get(seq, 0) + 1
-            (self._suspects if self._tries[seq] >= _TRIES else self._waiting).add(seq)
+            tries = self._tries[seq] = self._tries.get(seq, 0) + 1
+            (self._suspects if tries >= _TRIES else self._waiting).add(seq)
+            if tries > _TRIES:
+                self._suspects_from_s = now_s + self._suspicion.use()
         self._flying.clear()
         self._try_aside(now_s)
         self.in_flight = IN_FLIGHT
@@ -119,7 +124,7 @@ class Outbox:
             return None
         envelope = self._next_alarm()
         if envelope is None and not (self._held and (now_s < self._held_until_s or self._flying)):
-            envelope = self._next_live() or self._next_of_backlog(now_s) or self._next_suspect()
+            envelope = self._next_live() or self._next_of_backlog(now_s) or self._next_suspect(now_s)
         if envelope is not None:
             self._take_out(envelope.seq)
         return envelope
@@ -155,11 +160,12 @@ class Outbox:
             return None
         return envelope
 
-    def _next_suspect(self) -> Envelope | None:
-        if self._flying or self.throttled:
+    def _next_suspect(self, now_s: float) -> Envelope | None:
+        """Give the least suspect one, alone."""
+        if self._flying or self.throttled or now_s < self._suspects_from_s:
             return None
-        while (seq := self._suspects.first_from(0)) is not None:
-            if found := self._spool.pending(seq - 1, 1, through=seq):
+        for seq in sorted(self._tries, key=lambda seq: (self._tries[seq], seq)) if self._suspects else ():
+            if seq in self._suspects and (found := self._spool.pending(seq - 1, 1, through=seq)):
                 return found[0]
             self._suspects.remove(seq)
         return None
@@ -177,7 +183,8 @@ class Outbox:
     def acknowledged(self, seq: int, now_s: float) -> None:
         """Note that the broker has taken a record, for somebody."""
         self._flying.discard(seq)
-        self._tries.pop(seq, None)
+        if self._tries.pop(seq, 0) >= _TRIES:
+            self._suspicion.reset()
         if self._held:
             self._release()
         if not self._by_broker:
@@ -231,6 +238,7 @@ class Outbox:
         self._repetition.reset()
         for gone in (self._waiting, self._suspects, self._aside, self._sent_once):
             gone.remove(0, receipt.through)
+        self._tries = {seq: tries for seq, tries in self._tries.items() if seq > receipt.through}
 
     def send_again(self, first: int, last: int) -> None:
         """Queue records ``first..last`` once more: somebody asked for them."""

@@ -15,6 +15,7 @@ from typing import Literal
 from agent.config import DeliveryConfig, MqttConfig
 from agent.deliver import wire
 from agent.deliver.complaints import Complaints
+from agent.deliver.herald import LATE_S, Herald, State
 from agent.deliver.inbox import Inbox
 from agent.deliver.lag import Lag
 from agent.deliver.outbox import IN_FLIGHT, Outbox
@@ -28,16 +29,11 @@ from agent.records import Envelope, Receipt
 
 logger = logging.getLogger(__name__)
 
-State = Literal["online", "offline"]
-
 _PROTOCOLS = {"auto": ("5", "3.1.1"), "5": ("5",), "3.1.1": ("3.1.1",)}
 _ACK_S = 30.0  # a broker that takes records but acknowledges none for so long is as good as gone,
 _SLOWEST_BYTES_PER_S = 600.0  # and for as long as they need on half a line of 9600 bit/s
 _TICK_S = 1.0  # keep-alive and repetitions are measured in many seconds
 _DRAIN_TICK_S = 0.05  # a backlog leaves in steps of so long
-_GOODBYE_S = 2.0  # brokers answer in milliseconds, and a person waits for the end
-_STATUS_S = 900.0  # the status is published again at least so often, as usual windows are
-_LATE_S = 3600.0  # records without a receipt for so long, while there is a connection, are no hiccup
 _CLONE_KICKS = 3  # short connections in a row: brokers of MQTT 3.1.1 do not say that another one took over
 _NO_SUBSCRIBERS, _FAILURES = 0x10, 0x80  # reason codes of MQTT 5: taken, and nobody listens; this one and above
 _NOT_AUTHORIZED = 0x87
@@ -72,8 +68,6 @@ class Publisher:
         self._access = Access.read(mqtt)
         self._protocols = _PROTOCOLS[mqtt.protocol]
         self._mode = delivery.mode
-        self._status_payload = status_payload
-        self._health = health
         self._on_command = on_command
         self._complaints = Complaints(report)
         self._outbox = Outbox(
@@ -86,10 +80,9 @@ class Publisher:
         self._lag = Lag(spool)
         self._inbox = Inbox(spool, delivery.collector_key_file, self._complaints, on_receipt, on_loss)
         self._topics = {kind: wire.topic(spool.gateway, kind) for kind in ("status", "receipt", "command")}
+        self._herald = Herald(self._topics["status"], status_payload, health, lambda: self.status().is_late)
         self._link: Link | None = None
         self._sent: dict[int, Envelope] = {}  # by the client's number of a message
-        self._told_health: tuple[object, bool] = (None, False)
-        self._told_status_s = 0.0
         self._last_ack_s = 0.0
         self._welcome_s: float | None = None  # when the broker let us in, of the present or the last connection
         self._backoff = Backoff()
@@ -108,7 +101,7 @@ class Publisher:
             oldest_unreceipted_s=_rounded(oldest_s),
             receipt_lag_s=_rounded(self._lag.last_s),
             last_receipt_s=_rounded(self._inbox.age_s(_now_s())),
-            is_late=self._link is not None and oldest_s is not None and oldest_s > _LATE_S,
+            is_late=self._link is not None and oldest_s is not None and oldest_s > LATE_S,
             sent=self._outbox.sent,
             sent_again=self._outbox.sent_again,
             set_aside=self._outbox.set_aside_count,
@@ -161,7 +154,7 @@ class Publisher:
             self._access = Access.read(self._mqtt)
         link = Link(self._access, self._protocols[0], f"flatwatt-{self._spool.gateway}")
         link.on_ack, link.on_message = self._acknowledged, self._received
-        opening = asyncio.ensure_future(link.open(self._topics["status"], self._status_payload("offline")))
+        opening = asyncio.ensure_future(link.open(*self._herald.will()))
         try:
             await asyncio.wait((opening, stopped), return_when=asyncio.FIRST_COMPLETED)
             if not opening.done():
@@ -174,7 +167,8 @@ class Publisher:
                 if link.broken.done():
                     link.broken.result()
                 self._tick(link)
-            await self._goodbye(link)
+            self._link = None  # no more records
+            await self._herald.goodbye(link)
         finally:
             opening.cancel()
             link.close()
@@ -191,7 +185,7 @@ class Publisher:
         if self._on_command is not None:
             link.subscribe(self._topics["command"])
         self._link = link
-        self._publish_status(link)
+        self._herald.birth(link, _now_s())
         self._pump()
 
     def _tick(self, link: Link) -> None:
@@ -201,28 +195,8 @@ class Publisher:
         if self._sent and now_s - self._last_ack_s > _ACK_S + bytes_out / _SLOWEST_BYTES_PER_S:
             raise LinkError(f"the broker has acknowledged nothing for {now_s - self._last_ack_s:.0f} s")
         self._outbox.tick(now_s)
-        if now_s - self._told_status_s >= _STATUS_S or self._present_health() != self._told_health:
-            self._publish_status(link)
+        self._herald.tick(link, now_s)
         self._pump()
-
-    def _present_health(self) -> tuple[object, bool]:
-        return self._health(), self.status().is_late
-
-    def _publish_status(self, link: Link) -> None:
-        health = self._present_health()
-        if health[1] and not self._told_health[1]:
-            logger.warning("records wait for a receipt for more than %.0f s: is the collector running?", _LATE_S)
-        self._told_status_s, self._told_health = _now_s(), health
-        link.publish(self._topics["status"], self._status_payload("online"), retain=True)
-
-    async def _goodbye(self, link: Link) -> None:
-        """Publish the death ourselves: the will is for those who could not."""
-        self._link = None  # no more records
-        done = asyncio.Event()
-        farewell = link.publish(self._topics["status"], self._status_payload("offline"), retain=True)
-        link.on_ack = lambda number, _reason: done.set() if number == farewell else None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), _GOODBYE_S)
 
     def _look(self) -> None:
         self._lag.look(_now_s())
@@ -298,7 +272,7 @@ class Publisher:
             text = f"{text}: another gateway runs with the id {self._spool.gateway}"
             self._complaints.tell("duplicate_client", "", text, _now_s())
         elif self._welcome_s is not None and self._backoff.failures >= _CLONE_KICKS:
-            text = f"{text}, again and again: a bad line, or another gateway with the id {self._spool.gateway}"
+            text += ", again and again: a bad line, another gateway with our id, or a record too large for the broker"
         if text != self._error:
             logger.warning("%s; records wait in the spool", text)
         self._error = text

@@ -221,12 +221,15 @@ class Link:
                 self._break(LinkError(text, Trouble.REFUSED))
 
     def _disconnected(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _p: object
+        self, _client: mqtt.Client, _data: object, flags: mqtt.DisconnectFlags, reason: ReasonCode, _p: object
     ) -> None:
         trouble = trouble_of(reason.value)
+        why = (
+            str(reason).lower() if flags.is_disconnect_packet_from_server or trouble is not Trouble.LOST else "it broke"
+        )
         if not self._accepted.done() and trouble is Trouble.LOST:
             trouble = Trouble.UNANSWERED
-        text = f"the connection to the broker ended: {str(reason).lower()}"
+        text = f"the connection to the broker ended: {why}"
         if trouble is Trouble.UNANSWERED and self._access.tls is not None:
             text += " (so does one that does not accept our certificate)"
         self._break(LinkError(text, trouble))
