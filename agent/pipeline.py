@@ -129,23 +129,15 @@ class Pipeline:
     def tell(self, events: Sequence[wire.Event]) -> None:
         """Record events outside a window: a start, a refused receipt."""
         self._look()
-        self._record(events)
+        self._record(events, {})
 
     def reply(self, replies: Sequence[wire.Reply], slots: Mapping[str, bytes]) -> None:
         """Record what became of a command with the state behind it, and sign it at once: who ordered it waits."""
-        with self._spool.batch() as batch:
-            for reply in replies:
-                self._add(batch, reply)
-            self._check_in(batch, self._clock.read())
-            batch.slots |= slots
-        self._outlet.notify()
+        self._record(replies, slots, signed=True)
 
     def sign_off(self, last: wire.Event) -> None:
         """Record the last event that the present key signs, and sign it at once."""
-        with self._spool.batch() as batch:
-            self._add(batch, last)
-            self._check_in(batch, self._clock.read())
-        self._outlet.notify()
+        self._record([last], {}, signed=True)
 
     def on_receipt(self, receipt: Receipt) -> None:
         """Hold the collector's signed time against the clock."""
@@ -183,13 +175,12 @@ class Pipeline:
         for event in events:
             logger.warning("%s", event.text)
         if events:
-            self._record(events)
+            self._record(events, {})
         return bool(step_s)
 
     def _end_reckoning(self, now_s: float) -> None:
         """Tell the open window as far as it has come; what comes next is another part of time."""
-        window = self._windows.cut(now_s)
-        if window is not None:
+        if window := self._windows.cut(now_s):
             self._tell_window(window)
         self._parts.step()
         self._inspector.interrupt()
@@ -219,8 +210,7 @@ class Pipeline:
 
     def _close_window(self, now_s: float) -> None:
         """Analyse and tell the open window if it is over."""
-        window = self._windows.close(now_s)
-        if window is not None:
+        if window := self._windows.close(now_s):
             self._tell_window(window)
 
     def _tell_window(self, window: Window) -> None:
@@ -237,11 +227,16 @@ class Pipeline:
             self._memory.told_until_s = window.end_s
         self._tell_findings(inspected.notices, findings)
 
-    def _record(self, events: Sequence[wire.Event]) -> None:
+    def _record(
+        self, messages: Sequence[wire.Event | wire.Reply], slots: Mapping[str, bytes], *, signed: bool = False
+    ) -> None:
+        """Record what happened outside a window, in one transaction."""
         with self._spool.batch() as batch:
-            for event in events:
-                self._add(batch, event)
-            batch.slots["memory"] = self._remember()
+            for message in messages:
+                self._add(batch, message)
+            if signed:
+                self._check_in(batch, self._clock.read())
+            batch.slots |= {**slots, "memory": self._remember()}
         self._outlet.notify()
 
     def _remember(self) -> bytes:
@@ -257,8 +252,8 @@ class Pipeline:
             for notice in notices:
                 self._add(batch, event(notice.event, window.end_s, notice.text, {**notice.data}, notice.meter))
                 logger.warning("%s", notice.text)
-            for message in summary.summaries(findings, self._analyst.provisional(findings)):
-                self._add(batch, msgspec.structs.replace(message, part=part))
+            for message in summary.summaries(findings, self._analyst.provisional(findings), part):
+                self._add(batch, message)
             for alarm in summary.alarms(findings):
                 self._add(batch, alarm)
                 logger.warning("%s", summary.sentence(alarm))

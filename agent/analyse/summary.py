@@ -29,12 +29,15 @@ def significant(value: float) -> float | int:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def summaries(findings: Findings, judgements: Sequence[Judgement]) -> list[wire.Summary]:
-    """Give one summary per meter."""
-    return [_summary(findings, row, judgement) for row, judgement in enumerate(judgements)]
+def summaries(findings: Findings, judgements: Sequence[Judgement], part: int = 0) -> list[wire.Summary]:
+    """Give one summary per meter. ``part`` numbers a window that a step of the clock has parted.
+
+    What the number takes, a part leaves out again: since when there is mining, which the next window says.
+    """
+    return [_summary(findings, row, judgement, part) for row, judgement in enumerate(judgements)]
 
 
-def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary:
+def _summary(findings: Findings, row: int, judgement: Judgement, part: int) -> wire.Summary:
     window = findings.window
     scalars: dict[str, Any] = {
         name: _scalar(values[row], name) for name, values in findings.features.items() if name not in _KEPT_HERE
@@ -47,12 +50,13 @@ def _summary(findings: Findings, row: int, judgement: Judgement) -> wire.Summary
         meter=judgement.meter,
         start_s=window.start_s,
         window_s=window.window_s,
+        part=part,
         coverage=significant(float(window.coverage[row])),
         quality=window.quality[row].value,
         verdict=judgement.verdict.value,
         score=round(judgement.score, 3),
         mining_w=_watts(judgement),
-        since_s=judgement.since_s,
+        since_s=None if part else judgement.since_s,
         **scalars,
     )
 

@@ -27,7 +27,7 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``part`` is not 0 where the clock was stepped and this window had begun, or been told, by another
     reckoning: each part is of another time, and their energies add up. At most 400 bytes below 10 MW,
-    so a good quality is left out and the extremes have short keys.
+    so a good quality is left out, and what few meters have has a short key.
     """
 
     v: int
@@ -45,7 +45,7 @@ class Summary(msgspec.Struct, kw_only=True, omit_defaults=True):
     active_power_max_w: float | None = msgspec.field(default=None, name="max_w")
     power_factor: float | None = None
     active_energy_import_wh: float | None = None  # register reading, last of the window
-    active_energy_export_wh: float | None = None
+    active_energy_export_wh: float | None = msgspec.field(default=None, name="export_wh")
     verdict: str
     score: float
     mining_w: tuple[float, float, float]

@@ -15,8 +15,8 @@ from agent.analyse.quality.inspector import Inspector
 from agent.analyse.site import Site
 from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
-from agent.deliver import wire
 from agent.clock import Clock
+from agent.deliver import wire
 from agent.deliver.keys import load_gateway_key
 from agent.deliver.spool import Spool
 from agent.emission_factors import factors
