@@ -127,6 +127,19 @@ def test_by_broker_acknowledgements_may_come_in_any_order(spool: Spool) -> None:
     assert spool.receipted == 2
 
 
+def test_who_ordered_something_gets_the_reply_though_nobody_listens_to_the_rest(spool: Spool) -> None:
+    """An operator may come without a collector: the reply waits for no subscriber of summaries."""
+    fill(spool, 3)
+    box = outbox(spool)
+    first = box.take(0.0)
+    assert first is not None
+    box.returned(first.seq, 0.0, refused=False)
+
+    fill(spool, 1, kinds=("reply",))
+
+    assert [envelope.seq for envelope in iter(lambda: box.take(0.1), None)] == [4]
+
+
 def test_while_nobody_listens_only_alarms_go_on(spool: Spool) -> None:
     """They are retained, so somebody who comes finds them; everything else waits for whoever listens."""
     fill(spool, 100)
