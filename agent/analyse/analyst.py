@@ -102,6 +102,7 @@ class Analyst:
         if kept is not None:
             self._restore(kept)
         else:
+            self._history.read_all()
             rebuilt = self._days_through(self._history.first_day + self._history.days - 2)  # the last day is not over
             self._untold = [day for day in rebuilt if day.changes]
 

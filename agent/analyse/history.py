@@ -73,7 +73,8 @@ class _Sums:
 class History:
     """Hourly means of all meters; of loads from good windows only.
 
-    ``path`` None keeps nothing on disk (replay). Days are numbers since 1970-01-01. Whatever looks
+    ``path`` None keeps nothing on disk (replay). Of a file the past is there once it has been read:
+    :meth:`read_on`, which a gateway does between its first polls. Days are numbers since 1970-01-01. Whatever looks
     back takes the day up to and with which to look, and gives the ``last_days`` of those held, or all.
     """
 
@@ -82,8 +83,11 @@ class History:
         self._clear()
         self._file: HistoryFile | None = None
         if path is not None:
-            self._file, tables = open_history(path, self.meters)
-            self._load(tables)
+            self._file = open_history(path, self.meters)
+            last_s = self._file.last_s()
+            if last_s is not None:
+                self._turn_to(last_s + 1)
+                self._reach(last_s // DAY_S)
 
     @property
     def first_day(self) -> int:
@@ -132,7 +136,7 @@ class History:
 
     @property
     def is_reading(self) -> bool:
-        """Whether the clock has leapt and some of the past is still on disk only."""
+        """Whether some of the past is still on disk only: after a start, and after a leap of the clock."""
         return bool(self._unread)
 
     def read_on(self) -> None:
@@ -141,6 +145,11 @@ class History:
             return
         row, (from_s, through_s) = self._unread.pop()
         self._take_table(row, self._file.hours(self.meters[row], from_s, through_s))
+
+    def read_all(self) -> None:
+        """Read the whole past."""
+        while self.is_reading:
+            self.read_on()
 
     def close(self) -> None:
         """Close the file."""
@@ -157,7 +166,7 @@ class History:
         self._exchanged = np.zeros((KEPT_DAYS, len(self.meters)))
 
     def _turn_to(self, time_s: int) -> None:
-        """Hold the days up to another time, to which the clock has leapt; :meth:`read_on` brings them."""
+        """Hold the days before a time; :meth:`read_on` brings them."""
         assert self._file is not None
         self._clear()
         from_s = (time_s // DAY_S - KEPT_DAYS + 1) * DAY_S
@@ -194,16 +203,6 @@ class History:
             self._days = min(self._days + grown, KEPT_DAYS)
             self._first_day = day - self._days + 1
         return day >= self._first_day
-
-    def _load(self, tables: Sequence[Floats]) -> None:
-        """Take the hours of the file, of the newest 430 days."""
-        ends = [int(hour) for table in tables for hour in (*table[:1, 0], *table[-1:, 0])]
-        if not ends:
-            return
-        self._reach(max(min(ends) // 24, max(ends) // 24 - KEPT_DAYS + 1))
-        self._reach(max(ends) // 24)
-        for row, table in enumerate(tables):
-            self._take_table(row, table)
 
     def _take_table(self, row: int, table: Floats) -> None:
         """Add hours of one meter to what is held of their days."""

@@ -15,6 +15,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,6 @@ FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?
 GROUP BY hour ORDER BY hour
 """  # noqa: S608
 _WIDTH = 2 + 2 * len(KNOWN_S)  # of what it gives
-_FIRST = "SELECT min(start_s) FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?"
 _FORGET = f"""
 DELETE FROM window WHERE start_s / {_DAY_S} <
     (SELECT DISTINCT start_s / {_DAY_S} AS day FROM window ORDER BY day DESC LIMIT 1 OFFSET {KEPT_DAYS - 1})
@@ -75,21 +75,38 @@ class HistoryFile:
 
     def first_s(self, from_s: int, through_s: int) -> int | None:
         """Give the start of the first window of these times; None where there is none, or the file cannot be read."""
-        try:
-            self._sort_in()
-            found = [self._database.execute(_FIRST, (meter, from_s, through_s)).fetchone()[0] for meter in self._meters]
-        except sqlite3.Error as error:
-            logger.warning("the history cannot be read again: %s", error)
-            return None
-        return min((time_s for time_s in found if time_s is not None), default=None)
+        return min(self._ends("min", from_s, through_s), default=None)
+
+    def last_s(self) -> int | None:
+        """Give the start of the last window; None where there is none, or the file cannot be read."""
+        return max(self._ends("max", *_EVER_S), default=None)
 
     def hours(self, meter: str, from_s: int, through_s: int) -> Floats:
-        """Give a meter's hours of these times, as :func:`open_history`; none where the file cannot be read."""
+        """Give a meter's hours of these times; none where the file cannot be read.
+
+        Columns: the hour since 1970; of each quantity of ``KNOWN_S`` its integral over time and the time
+        over which it is known, in s; how often the meter was exchanged.
+        """
+        rows = self._ask(_HOURLY, meter, from_s, through_s)
+        return np.array(rows, dtype=float).reshape(-1, _WIDTH)
+
+    def _ends(self, which: str, from_s: int, through_s: int) -> list[int]:
+        select = f"SELECT {which}(start_s) FROM window WHERE meter = ? AND start_s BETWEEN ? AND ?"  # noqa: S608 - min or max
+        self._sort_in_where_possible()
+        found = [row[0] for meter in self._meters for row in self._ask(select, meter, from_s, through_s)]
+        return [time_s for time_s in found if time_s is not None]
+
+    def _ask(self, select: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Read; where the file is damaged, from the new one that takes its place."""
         try:
-            return _read(self._database, (meter,), (from_s, through_s))[0]
-        except sqlite3.Error as error:
-            logger.warning("the history cannot be read again: %s", error)
-            return np.empty((0, _WIDTH))
+            return self._database.execute(select, values).fetchall()
+        except sqlite3.OperationalError as error:
+            logger.warning("%s cannot be read: %s", self._path, error)
+            return []
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            self._database = _begin_anew(self._path, error)
+            return self._ask(select, *values)
 
     def store(self, window: Window, features: Mapping[str, Floats], *, is_new_day: bool) -> None:
         """Keep a window; where a new day begins, sort the last one in and forget the oldest."""
@@ -115,12 +132,9 @@ class HistoryFile:
 
     def _sort_in_where_possible(self) -> None:
         try:
-            self._sort_in()
+            sort_in(self._database)
         except sqlite3.Error as error:
             logger.warning("the history of yesterday cannot be sorted in: %s", error)
-
-    def _sort_in(self) -> None:
-        sort_in(self._database)
 
     def _write(self) -> bool:
         try:
@@ -143,15 +157,14 @@ class HistoryFile:
         return True
 
 
-def open_history(path: Path, meters: Sequence[str]) -> tuple[HistoryFile, list[Floats]]:
-    """Open or create the file, and give all its hours, a table of each meter; one that is damaged is put aside.
+def open_history(path: Path, meters: Sequence[str]) -> HistoryFile:
+    """Open or create the file; one that is damaged is put aside, and what can be read of it taken over.
 
-    Columns: the hour since 1970; of each quantity of ``KNOWN_S`` its integral over time and the time
-    over which it is known, in s; how often the meter was exchanged. Where the disk cannot be written
-    now, what is there is read. Raises :class:`FlatwattError` where an operator must act.
+    Where the disk cannot be written now, what is there is read. Raises :class:`FlatwattError` where an
+    operator must act.
     """
     try:
-        return _opened(path, meters, _connect(path))
+        database = _connect(path)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in _DISK_CODES and not _is_read_only(path):
             raise FlatwattError(
@@ -159,30 +172,29 @@ def open_history(path: Path, meters: Sequence[str]) -> tuple[HistoryFile, list[F
                 "uses it"
             ) from None
         logger.warning("%s cannot be written (%s); the history is kept in memory until it can", path, error)
-        return _opened(path, meters, _connect_read_only(path))
+        database = _connect_read_only(path)
     except sqlite3.DatabaseError as error:
-        aside = damaged.put_aside(path)
-        logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
-        database = _connect(path)
-        count = damaged.take_over(database, aside, _NAMES)
-        logger.warning("%s: %d windows of the damaged history could be read", path, count)
-        return _opened(path, meters, database)
+        database = _begin_anew(path, error)
+    return HistoryFile(path, meters, database)
+
+
+def _begin_anew(path: Path, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    aside = damaged.put_aside(path)
+    logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
+    database = _connect(path)
+    count = damaged.take_over(database, aside, _NAMES)
+    logger.warning("%s: %d windows of the damaged history could be read", path, count)
+    return database
 
 
 def sort_in(database: sqlite3.Connection) -> None:
     """Bring recent windows to those of their meters, and forget the oldest days."""
+    if database.execute("SELECT 1 FROM recent LIMIT 1").fetchone() is None:
+        return
     with database:
         database.execute(_SORT_IN)
         database.execute("DELETE FROM recent")
         database.execute(_FORGET)
-
-
-def _opened(path: Path, meters: Sequence[str], database: sqlite3.Connection) -> tuple[HistoryFile, list[Floats]]:
-    try:
-        return HistoryFile(path, meters, database), _read(database, meters, _EVER_S)
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -232,10 +244,3 @@ def _add_columns(database: sqlite3.Connection) -> None:
         for name in [name for name in _COLUMNS if name not in has]:
             database.execute(f"ALTER TABLE {table} ADD COLUMN {name} REAL")
             logger.warning("the history is of an earlier version: %s is unknown in its windows", name)
-
-
-def _read(database: sqlite3.Connection, meters: Sequence[str], times_s: tuple[int, int]) -> list[Floats]:
-    return [
-        np.array(database.execute(_HOURLY, (meter, *times_s)).fetchall(), dtype=float).reshape(-1, _WIDTH)
-        for meter in meters
-    ]

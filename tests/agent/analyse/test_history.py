@@ -156,6 +156,7 @@ def test_a_meter_that_left_is_forgotten_and_a_new_one_begins(tmp_path: Path) -> 
     history.close()
 
     changed = History(tmp_path / "history.db", ("new", "main"))
+    changed.read_all()
 
     today = FIRST_DAY + 2
     assert np.isnan(changed.hourly_w(today)[0]).all()
@@ -179,6 +180,7 @@ def test_ten_meters_and_430_days_are_read_in_two_seconds(tmp_path: Path, capsys:
 
     begin = time.process_time()
     history = History(path, meters)
+    history.read_all()
     seconds = time.process_time() - begin
 
     with capsys.disabled():

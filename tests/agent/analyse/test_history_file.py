@@ -51,6 +51,7 @@ def test_a_file_of_an_earlier_version_keeps_its_windows(tmp_path: Path, caplog: 
     newer.close()
 
     again = History(path, METERS)
+    again.read_all()
     assert "of an earlier version: outdoor_temperature_c is unknown" in caplog.text
     np.testing.assert_array_equal(again.hourly_w(FIRST_DAY + 1), history.hourly_w(FIRST_DAY + 1))
     known = np.isfinite(again.hourly("outdoor_temperature_c", FIRST_DAY + 2)[0])
@@ -114,6 +115,7 @@ def test_a_damaged_file_is_read_from_both_ends(tmp_path: Path) -> None:
     path.write_bytes(whole)
 
     rebuilt = History(path, METERS)
+    rebuilt.read_all()
 
     known = np.isfinite(rebuilt.hourly_w(FIRST_DAY + 39)).any(axis=-1).sum(axis=-1)
     assert rebuilt.days == 40
