@@ -1,11 +1,12 @@
 """A week without an uplink, and the day it comes back.
 
-python -m bench.delivery outage           7 days of 20 meters, 13,440 summaries; then 2 days with a spool too small
-python -m bench.delivery outage --short   half a day each, under a minute
+python -m bench.delivery outage           7 days of 20 meters, 13,440 summaries; then 30 with a spool too small
+python -m bench.delivery outage --short   half a day, and 20 days with the small spool: a minute and a half
 
-The broker is gone while the agent goes on in fast motion. When it is back a window ends every 2 s of
-real time, so that some dozens of them fall into the drain. A window is live from the moment at which
-the clock passes its end until the last of its summaries stands in the collector's database.
+A proxy cuts the line between agent and broker, and the agent goes on in fast motion. When the line is
+back a window ends every 2 s of real time, so that some dozens of them fall into the drain. A window is
+live from the moment at which the clock passes its end until the last of its summaries stands in the
+collector's database.
 """
 
 import json
@@ -27,14 +28,16 @@ from bench.delivery.ledger import Life, judge
 from firmware_sim.plant import Plant
 from firmware_sim.scenario import read_scenario
 from firmware_sim.truth import truth
-from tests.broker import Broker, mosquitto
+from tests.broker import mosquitto
 from tests.facility import Facility
+from tests.faults.proxy import FaultyLine, faulty_line
 
 PERIOD_S, WINDOW_S = 300.0, 900
 LIVE_WINDOW_S = 2.0  # of real time, while the backlog drains
 LIVE_AFTER = 5  # windows that are awaited when all is drained
+UPLINK_S = 3600  # simulated, before the line is cut
 DRAIN_S = 900.0  # more is a failure
-SMALL_BYTES = 2**20  # 2 days of 20 meters need about three times as much
+SMALL_BYTES = 8 * 2**20  # the least that the configuration takes; 30 days of 20 meters need four times as much
 _FAST = 1e6
 
 
@@ -109,7 +112,7 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
     """Give the figures of both variants; there is no chance in them."""
     week = _outage(0.5 if short else 7.0)
     print(json.dumps(week), flush=True)
-    small = _bounded(0.5 if short else 2.0, SMALL_BYTES // 4 if short else SMALL_BYTES)
+    small = _bounded(20.0 if short else 30.0)
     return {"seed": seed, "week": week, "small_spool": small, "holds": week["holds"] and small["holds"]}
 
 
@@ -118,17 +121,20 @@ def _outage(days: float) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(mosquitto(folder, "max_queued_messages 0"))
         parts = stack.enter_context(site.site(folder, broker, period_s=PERIOD_S, window_s=WINDOW_S, speed=_FAST))
+        line = stack.enter_context(faulty_line(broker.host, broker.port, seed=0))
+        site.configure(folder, f"127.0.0.1:{broker.port}", line.address)
         site.configure(folder, "resend_after_s = 2.0", "")  # the default, as at a real site
-        end_s = _go_through(parts, broker, days)
+        end_s = _go_through(parts, line, days, PERIOD_S)
         sent = _Wire(broker.port)
-        broker.start()
         sent.listen()
+        line.mend()
         backlog = round(days * site.DAY_S / WINDOW_S) * len(site.METERS)
         drained_s, latency = _drain(parts, end_s)
         lives = [Life(site.START_S, end_s + PERIOD_S), Life(end_s, parts.now_s())]
         time.sleep(1.0)
         verdict = judge(parts.database, lives, site.METERS, PERIOD_S, WINDOW_S)
-        (records,) = parts.query(f"SELECT count(*) FROM record WHERE seq <= ({_last_before(end_s)})")[0]
+        first, last = _last_before(site.START_S + UPLINK_S), _last_before(end_s)
+        (records,) = parts.query(f"SELECT count(*) FROM record WHERE seq > ({first}) AND seq <= ({last})")[0]
         log = parts.agent.log.read_text()
     live = latency.seconds()
     return {
@@ -153,21 +159,23 @@ def _last_before(end_s: float) -> str:
     return f"SELECT max(seq) FROM summary WHERE start_s < {end_s:.0f}"
 
 
-def _go_through(parts: Facility, broker: Broker, days: float) -> int:
+def _go_through(parts: Facility, line: FaultyLine, days: float, period_s: float) -> int:
     """Measure for an hour with the broker and for some days without; give when the outage ends."""
-    cut_s = site.START_S + 3600
+    cut_s = site.START_S + UPLINK_S
     end_s = round(cut_s + days * site.DAY_S)
-    for until_s in (cut_s, end_s):
-        agent = site.agent(parts.folder, _FAST, until_s)
-        agent.start()
-        site.wait_until(agent, parts, until_s - PERIOD_S)
-        if until_s == cut_s:
-            agent.finish(60)
-            broker.kill()
-        time.sleep(1.0)  # the last window is committed
-        agent.end()
-        site.pass_time(parts, until_s - parts.now_s())
+    _measure_until(parts, cut_s, period_s)
+    line.cut()
+    _measure_until(parts, end_s, period_s)
     return end_s
+
+
+def _measure_until(parts: Facility, until_s: int, period_s: float) -> None:
+    agent = site.agent(parts.folder, _FAST, until_s)
+    agent.start()
+    site.wait_until(agent, parts, until_s - period_s)
+    time.sleep(1.0)  # the last window is committed
+    agent.end()
+    site.pass_time(parts, until_s - parts.now_s())
 
 
 def _drain(parts: Facility, end_s: int) -> tuple[float, _Latency]:
@@ -188,15 +196,19 @@ def _drain(parts: Facility, end_s: int) -> tuple[float, _Latency]:
     return drained_s, latency
 
 
-def _bounded(days: float, spool_bytes: int) -> dict[str, Any]:
+def _bounded(days: float) -> dict[str, Any]:
     """Let the spool be too small for the outage: kWh must survive in the gap records."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(mosquitto(folder, "max_queued_messages 0"))
-        parts = stack.enter_context(site.site(folder, broker, period_s=PERIOD_S, window_s=WINDOW_S, speed=_FAST))
-        site.configure(folder, 'mode = "collector"', f'mode = "collector"\nspool_bytes = {spool_bytes}')
-        end_s = _go_through(parts, broker, days)
-        broker.start()
+        parts = stack.enter_context(site.site(folder, broker, period_s=WINDOW_S, window_s=WINDOW_S, speed=_FAST))
+        line = stack.enter_context(faulty_line(broker.host, broker.port, seed=0))
+        site.configure(folder, f"127.0.0.1:{broker.port}", line.address)
+        bounds = f"spool_bytes = {SMALL_BYTES}\ndrain_per_s = 5000"
+        site.configure(folder, 'mode = "collector"', f'mode = "collector"\n{bounds}')
+        end_s = _go_through(parts, line, days, WINDOW_S)
+        size = sum(path.stat().st_size for path in (folder / "state").glob("spool.db*"))
+        line.mend()
         last = site.agent(folder, _FAST, end_s + 4 * WINDOW_S)
         last.start()
         code = last.finish(400)
@@ -204,7 +216,6 @@ def _bounded(days: float, spool_bytes: int) -> dict[str, Any]:
         (through,) = parts.query("SELECT through FROM stream")[0]
         rows = parts.query("SELECT payload FROM record")
         scenario = read_scenario(folder / "scenario.toml", site.START_S)
-        size = max(path.stat().st_size for path in (folder / "state").glob("spool.db"))
     records = [json.loads(payload) for (payload,) in rows]
     _, true = truth(Plant(scenario), end_s + 4 * WINDOW_S)
     errors = {meter: _load_wh(records, meter) / (1000 * true[meter].load_kwh) - 1 for meter in site.METERS}
@@ -215,7 +226,7 @@ def _bounded(days: float, spool_bytes: int) -> dict[str, Any]:
     worst = max(errors.values(), key=abs)
     return {
         "days": days,
-        "spool_bytes": spool_bytes,
+        "spool_bytes": SMALL_BYTES,
         "spool_file_bytes": size,
         "gaps": len(gaps),
         "dropped": len(declared - there),
