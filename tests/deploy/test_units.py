@@ -104,7 +104,9 @@ def test_systemd_finds_little_that_a_service_could_reach(tmp_path: Path) -> None
     """For each unit alone, and for the agent with serial lines."""
     alone = {unit.name: Path(shutil.copy(unit, tmp_path)) for unit in UNITS}
     found = {name: exposure(path) for name, path in alone.items()}
-    shutil.copytree(DEPLOY / "flatwatt-agent.service.d", tmp_path / "flatwatt-agent.service.d")
+    drop_ins = tmp_path / "flatwatt-agent.service.d"
+    drop_ins.mkdir()
+    shutil.copy(DEPLOY / "flatwatt-agent-serial.conf", drop_ins)
 
     assert {name for name, level in found.items() if level > EXPOSURE} == set()
     assert exposure(tmp_path / AGENT.name) <= EXPOSURE_SERIAL
