@@ -140,10 +140,11 @@ class Link:
 
     def tick(self) -> None:
         """Keep the connection alive, or notice that it is not."""
-        self._guarded(self._client.loop_misc)
-        keepalive_s = self._client.keepalive or KEEPALIVE_S
-        if self._loop.time() - self._heard_s > _SILENCE * keepalive_s:
-            self._break(LinkError(f"the broker gave no sign of life for {_SILENCE * keepalive_s:.0f} s"))
+        most_s = _SILENCE * (self._client.keepalive or KEEPALIVE_S)
+        if self._loop.time() - self._heard_s > most_s:
+            self._break(LinkError(f"the broker gave no sign of life for {most_s:.0f} s"))
+        else:
+            self._guarded(self._client.loop_misc)
 
     def close(self) -> None:
         """End it; politely where the line still stands, so the broker does not publish the will."""
