@@ -70,7 +70,8 @@ class ClockWatch:
         state = self.state
         if state.trust == "S":
             return "I" if state.doubt == "distrust" else "S"
-        return "I" if state.stretches and state.stretches[-1].is_agreed else state.trust
+        is_agreed = bool(state.stretches) and state.stretches[-1].is_agreed
+        return "I" if state.was_set or is_agreed else state.trust
 
     def step_s(self, reading: ClockReading) -> float:
         """Give by how much the clock was set since the last look, 0 where it was not."""
@@ -162,7 +163,8 @@ class ClockWatch:
             parts = self.state.stretches  # one that was agreed once and then doubted drifted, and was not off by a step
             yield from self._correct(reading, next_seq, [part.is_doubted and not part.is_agreed for part in parts])
             self.state.stretches[-1].is_agreed, self._is_vouched = True, False
-        if word != self.state.doubt and not (word == "doubt" and self.state.doubt == "distrust"):
+        is_unset = self.state.trust == "U" and not self.state.was_set  # and says so: no news that it is wrong
+        if word != self.state.doubt and not is_unset and not (word == "doubt" and self.state.doubt == "distrust"):
             self.state.doubt = word
             yield doubted(reading, error_s, word)
 

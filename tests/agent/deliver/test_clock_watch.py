@@ -244,6 +244,32 @@ def test_the_collector_lifts_a_clock_that_nobody_set_to_informative() -> None:
     assert (before, gateway.watch.trust) == ("U", "I")
 
 
+def test_a_clock_that_nobody_set_is_not_accused_of_being_wrong() -> None:
+    """Booted three hours in the past, with receipts before the time server answers: the letter says enough."""
+    gateway = Gateway("U", -3 * HOUR_S)
+    gateway.look()
+    gateway.window()
+
+    gateway.trust, gateway.error_s = "S", 0.0
+    gateway.look()
+    gateway.window()
+
+    assert [event.event for event in gateway.told] == ["clock_step", "clock_anchor", "clock_correction"]
+
+
+def test_a_clock_whose_time_server_fell_silent_is_informative() -> None:
+    """It was set in this boot; also a restart of the agent knows."""
+    gateway = Gateway()
+    gateway.look()
+    gateway.trust = "U"
+    gateway.look()
+
+    gateway.watch = ClockWatch(gateway.watch.state, PERIOD_S)
+    gateway.look()
+
+    assert gateway.watch.trust == "I"
+
+
 def test_a_machine_that_slept_says_for_how_long() -> None:
     """Boot time runs through a suspend: no step, and nothing was measured."""
     gateway = Gateway()
