@@ -18,6 +18,7 @@ from agent.watchdog import feed
 from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
+from collector.ingest.recover import recover
 from collector.ingest.subscriber import BrokerAccess, Subscriber
 from collector.store.database import exclusive
 from collector.store.ledger import Ledger
@@ -45,6 +46,7 @@ class Settings:
     cert_file: Path | None
     tls_key_file: Path | None
     enrolled: Path | None
+    recover: Path | None
     now_s: Callable[[], float]
 
 
@@ -66,6 +68,8 @@ def serve(settings: Settings) -> int:
 async def _collect(settings: Settings, listener: socket.socket) -> int:
     signer = Signer.load(settings.key_file)
     ledger = Ledger(settings.database)
+    if settings.recover is not None:
+        await asyncio.to_thread(recover, settings.recover, ledger)
     hub = Hub()
     loop = asyncio.get_running_loop()
 

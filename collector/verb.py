@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where the page is served")
     parser.add_argument("--key", metavar="FILE", type=Path, help="signing key, made if missing (default: beside --db)")
     parser.add_argument(
+        "--recover", metavar="FILE", type=Path, help="take over a damaged or older database into a new --db first"
+    )
+    parser.add_argument(
         "--enrolled", metavar="DIR", type=Path, help="keys of the gateways that may report: enrolled/ of `flatwatt ca`"
     )
 
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             cert_file=args.cert_file,
             tls_key_file=args.tls_key_file,
             enrolled=_folder(args.enrolled),
+            recover=_damaged(args.recover, database),
             now_s=time.time,
         )
     )
@@ -73,6 +77,15 @@ def _file(path: Path) -> Path:
         raise InputError(
             f"--db: {path}: is no file; expected a database or a new name, for example {path}/collector.db"
         )
+    return path
+
+
+def _damaged(path: Path | None, database: Path) -> Path | None:
+    """Check what is to be recovered, and that nothing is there to mix it with."""
+    if path is not None and not path.is_file():
+        raise InputError(f"--recover: {path}: there is no such file")
+    if path is not None and database.exists():
+        raise InputError(f"--recover: {database} is there already; name a new file with --db, or start without this")
     return path
 
 

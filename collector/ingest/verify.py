@@ -64,6 +64,32 @@ def declare_gaps(ledger: Ledger, stream: Stream, now_s: int) -> None:
         report(ledger, _finding("gap", stream, gap.from_seq, gap.through_seq, lost + kept, payload, now_s))
 
 
+def carry_over_loss(ledger: Ledger, stream: Stream, receipted: int, now_s: int) -> None:
+    """Carry the chain over records that the gateway holds a receipt for and that are not here: it has them no more.
+
+    This happens where the collector's own database was lost or set back. The chain goes on at a signed
+    head of the gateway behind them, as soon as all that it still has up to there is here; the loss stays
+    a finding for ever.
+    """
+    if stream.suspect or receipted <= stream.through:
+        return
+    for payload in ledger.checkpoints_from(stream, receipted):
+        checkpoint = stored_record(payload)
+        assert isinstance(checkpoint, wire.Checkpoint)
+        text = chain.checkpoint_text(
+            checkpoint.gateway, checkpoint.stream, checkpoint.through, checkpoint.head, checkpoint.time_s
+        )
+        held = ledger.count(stream, receipted, checkpoint.through) == checkpoint.through - receipted
+        if held and (signer := _signer(ledger, stream, text, checkpoint.sig)) is not None:
+            why = f"records {stream.through + 1} to {receipted} were receipted and are not here any more"
+            report(ledger, _finding("lost", stream, stream.through + 1, receipted, why, payload, now_s))
+            stream.through, stream.head = checkpoint.through, bytes.fromhex(checkpoint.head)
+            extend(ledger, stream, healed=True)
+            stream.verified = stream.checked = checkpoint.seq
+            stream.public_key = signer
+            return
+
+
 def check(ledger: Ledger, stream: Stream, now_s: int) -> None:
     """Hold each new checkpoint against the gateway's key and against our own chain head.
 
@@ -83,14 +109,16 @@ def check(ledger: Ledger, stream: Stream, now_s: int) -> None:
             why = f"checkpoint {seq} is not signed by the gateway's key"
             report(ledger, _finding("signature", stream, seq, seq, why, payload, now_s))
             continue
-        ours, lost = ledger.head_at(stream, checkpoint.through), ledger.gaps.covers(stream.gateway, stream.stream, seq)
-        if ours is not None and ours.hex() == checkpoint.head:
+        ours = ledger.head_at(stream, checkpoint.through)
+        if ours is None:
+            continue  # it arrived though it is lost: the chain was carried over it
+        if ours.hex() == checkpoint.head:
             _confirm(ledger, stream, checkpoint, signer, now_s)
-        elif not (lost and ours is None):
-            report(ledger, _altered(stream, checkpoint, payload, now_s))
-            if not lost:
-                _go_back(ledger, stream, checkpoint.through)
-                return
+            continue
+        report(ledger, _altered(stream, checkpoint, payload, now_s))
+        if not ledger.gaps.covers(stream.gateway, stream.stream, seq):
+            _go_back(ledger, stream, checkpoint.through)
+            return
 
 
 def _signer(ledger: Ledger, stream: Stream, text: bytes, signature: str) -> str | None:

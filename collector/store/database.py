@@ -31,8 +31,8 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreBusyError(f"{path}: {error}; check free space and permissions of {path.parent}") from None
     except sqlite3.DatabaseError as error:
         raise EvidenceError(
-            f"{path}: damaged, or no flatwatt database ({error}). Move it away (mv {path} {path}.damaged) and start "
-            f"again; `sqlite3 {path}.damaged .recover` salvages what is readable"
+            f"{path}: damaged, or no flatwatt database ({error}). Move it away (mv {path} {path}.damaged), then "
+            f"`flatwatt collect --db {path} --recover {path}.damaged` takes over what is readable and goes on"
         ) from None
 
 
@@ -64,6 +64,11 @@ def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
     """Change nothing in a database that is not ours."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if 0 < version < SCHEMA_VERSION:
+        raise FlatwattError(
+            f"{path}: a database of an earlier flatwatt. Move it away (mv {path} {path}.old), then `flatwatt collect "
+            f"--db {path} --recover {path}.old` takes over all of it"
+        )
     if version > SCHEMA_VERSION or (version == 0 and tables):
         raise FlatwattError(
             f"{path}: a database of another program or of a newer flatwatt; name another file with --db"

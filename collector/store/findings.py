@@ -1,6 +1,7 @@
 """What does not fit: contradictions and silences that somebody must see, and messages that could not be read."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 FINDINGS_PER_KIND = 1000  # kept per gateway and kind: the open ones that came first, they name the first contradiction
@@ -14,6 +15,7 @@ KINDS = {
     "fork": "one number was used for two different records: a clone, a restored disk, an alteration",
     "rollback": "a gateway came back with fewer records than it had sent: a restored disk",
     "clone": "two boots speak as one gateway in turn: it runs twice",
+    "lost": "records that this collector had receipted are not here any more: its database was lost or set back",
     "silence": "a gateway is not heard",
     "clock": "a gateway's time disagrees with the centre's",
     "gap": "a gateway had to drop records before they arrived, and says so",
@@ -67,6 +69,14 @@ class Findings:
             which,
         )
         return gone.rowcount == 1
+
+    def restore(self, rows: Iterable[tuple[str | int | bytes | None, ...]]) -> None:
+        """Put findings back that another database held."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO finding (gateway, stream, seq, to_seq, kind, text, evidence, time_s, resolved_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
 
     def resolve(self, gateway: str, kind: str, now_s: int) -> int:
         """Note that the cause of a gateway's findings of this kind has ended; gives how many."""

@@ -21,6 +21,7 @@ class FakeGateway:
         self.heads = {0: self.head}
         self.boot_id = ""  # "" tells nothing of the boot
         self.boot_s = 0.0
+        self.receipted = 0
 
     def status(self, *meters: wire.MeterStatus, state: str = "online", site: str = "North campus") -> Sent:
         """Give the birth, or the death, of the gateway."""
@@ -43,6 +44,7 @@ class FakeGateway:
             meters=list(meters),
             boot_s=self.boot_s,
             last_seq=self.seq,
+            receipted=self.receipted,
         )
         return wire.topic(self.gateway, "status"), wire.encode(message)
 

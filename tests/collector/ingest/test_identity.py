@@ -7,7 +7,7 @@ import pytest
 from agent.deliver.keys import public_pem
 from collector.ingest import batch
 from collector.ingest.enrolled import Enrolled
-from collector.store.findings import FINDINGS_PER_KIND
+from collector.store import findings as store_findings
 from collector.store.reader import reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import WINDOW_S, FakeGateway
@@ -192,11 +192,12 @@ def test_a_flood_of_strangers_is_bounded(desk: Desk) -> None:
     assert desk.commit(FakeGateway("one-more").summary()) == []
 
 
-def test_a_kind_that_is_full_forgets_what_is_settled_first(desk: Desk) -> None:
+def test_a_kind_that_is_full_forgets_what_is_settled_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that comes and goes for years still rings."""
+    monkeypatch.setattr(store_findings, "FINDINGS_PER_KIND", 20)
     gateway = booted("a")
     desk.commit(gateway.status())
-    for _ in range(FINDINGS_PER_KIND + 3):
+    for _ in range(23):
         desk.now_s += 4 * WINDOW_S
         desk.look()
         gateway.boot_s += 1
@@ -205,4 +206,4 @@ def test_a_kind_that_is_full_forgets_what_is_settled_first(desk: Desk) -> None:
     desk.look()
 
     assert findings(desk).count(("silence", "open")) == 1
-    assert len(findings(desk)) == FINDINGS_PER_KIND
+    assert len(findings(desk)) == 20
