@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SHARE = 0.95  # of the period: a bus that needs longer hands its samples in with the next tick
 _MACHINES_S = 3600  # what a crash costs of the evidence of machines, which is as large as a day's records
+_ROUNDING = 1e-4  # of a period: ticks of 0.1 s, as seconds since 1970, are off by up to 2e-7 s
 _WAIT_S = 86_400  # a day: where a clock is set back by more, it is what was judged before that was wrong
 
 
@@ -152,7 +153,7 @@ class Pipeline:
     def _tick_after(self, tick_s: float) -> float:
         """Give the next tick, on the grid that all gateways have: after ``tick_s``, and not long before now."""
         after_s = max(tick_s, self._clock.now_s() - self._period_s)
-        return (after_s // self._period_s + 1) * self._period_s
+        return (math.floor(after_s / self._period_s + _ROUNDING) + 1) * self._period_s
 
     async def _wait_for(self, tick_s: float) -> bool:
         """Wait for a tick; False where it will not come, or is long over: the clock was stepped, the machine slept."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -76,7 +77,9 @@ class SteadyPoller:
 
 
 @contextmanager
-def at_work(folder: Path, clock: Clock, poller: object = None) -> Iterator[tuple[Pipeline, Spool]]:
+def at_work(
+    folder: Path, clock: Clock, poller: object = None, period_s: float = PERIOD_S
+) -> Iterator[tuple[Pipeline, Spool]]:
     """Compose a gateway of one meter whose state lies in ``folder``."""
     site = Site("office", (facts("m"),))
     with closing(Spool(folder / "spool.db", "gw")) as spool:
@@ -87,7 +90,7 @@ def at_work(folder: Path, clock: Clock, poller: object = None) -> Iterator[tuple
                     gateway="gw",
                     clock=clock,
                     poller=cast(Poller, poller or SteadyPoller()),
-                    windows=WindowBuilder(("m",), PERIOD_S, WINDOW_S),
+                    windows=WindowBuilder(("m",), period_s, WINDOW_S),
                     inspector=Inspector(site.meters, None, spool.slots.get("inspector", b"")),
                     analyst=analyst,
                     site_book=SiteBook(site, memory.stored_wh),
@@ -96,7 +99,7 @@ def at_work(folder: Path, clock: Clock, poller: object = None) -> Iterator[tuple
                     memory=memory,
                     key=load_gateway_key(folder / "key.pem"),
                     outlet=Listener(),
-                    period_s=PERIOD_S,
+                    period_s=period_s,
                 ),
                 spool,
             )
@@ -226,3 +229,20 @@ async def test_a_reply_is_signed_at_once(tmp_path: Path) -> None:
         assert [checkpoint["through"] for checkpoint in told(spool, "checkpoint")] == [1]
         assert spool.pending(0, 1)[0].topic == "flatwatt/v1/gw/up/reply"
         assert spool.slots["commands"] == b"book"
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.2, 0.3])
+async def test_ticks_of_a_fraction_of_a_second_come_once_each(tmp_path: Path, period_s: float) -> None:
+    """A tenth is no binary number: a tick that is rounded down must not be taken for the one before."""
+    polled: list[float] = []
+
+    class Poller(SteadyPoller):
+        async def poll(self, tick_s: float, patience_s: float | None) -> list[Sample]:
+            polled.append(tick_s)
+            return await super().poll(tick_s, patience_s)
+
+    with at_work(tmp_path, SetClock(START_S, []), Poller(), period_s) as (pipeline, _):
+        await pipeline.run(START_S + 30)
+
+    gaps = [later - earlier for earlier, later in pairwise(polled)]
+    assert gaps == pytest.approx([period_s] * round(30 / period_s - 1), abs=1e-5)
