@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
@@ -26,6 +25,7 @@ from tests.faults.case import fault
 from tests.faults.configuration import operator
 from tests.faults.mqtt import publish
 from tests.faults.process import ROOT, flatwatt
+from tests.faults.proxy import faulty_line
 
 DAY_H = 24.0
 EDIT = "UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT), '\"v\":1', '\"v\":2') AS BLOB)"
@@ -302,7 +302,7 @@ def blocked_while_mining(bed: Bed) -> str:
 
 @fault("A11", "certificate expires during outage")
 def expired(bed: Bed) -> str:
-    """A certificate of 6 s ends while the broker is away for 12 s: renewed after its end, 0 lost."""
+    """A certificate of 6 s ends while broker and authority are away for 12 s: renewed after its end, 0 lost."""
     service = bed.stack.enter_context(enrolment(bed.folder, 6 / 86_400))
     made = bed.flatwatt(
         "ca", "issue", str(bed.folder), "centre.broker", "--out", str(bed.folder), "--host", "127.0.0.1"
@@ -314,16 +314,20 @@ def expired(bed: Bed) -> str:
     bed.open(Story(real=True, period_s=1.0, window_s=5), broker=(f"listener {port} 127.0.0.1", *tls, *rights))
     bed.config.write_text(bed.config.read_text().replace(f'"{bed.broker.url}"', f'"mqtts://127.0.0.1:{port}"'))
     token = service.authority.token("demo", 1.0, replace=True)
-    enrolled = bed.flatwatt("enrol", service.url, token, "-c", str(bed.config))
+    way = bed.stack.enter_context(faulty_line("127.0.0.1", int(service.url.rpartition(":")[2]), bed.seed))
+    enrolled = bed.flatwatt("enrol", f"https://{way.address}", token, "-c", str(bed.config))
     assert enrolled.returncode == 0, enrolled
     bed.start_agent()
     bed.wait_for(bed.caught_up, "the first window", 40, agent_runs=True)
-    bed.agent.signal(signal.SIGSTOP)  # else it renews in time, as it should
+    way.cut()  # else it renews in time, as it should
     bed.broker.kill()
     time.sleep(12)
     bed.broker.start()
-    bed.agent.signal(signal.SIGCONT)
-    renewed_s = bed.wait_for(lambda: bed.events("certificate_renewed"), "a new certificate", 60, agent_runs=True)
+    way.mend()
+    before = len(bed.events("certificate_renewed"))
+    renewed_s = bed.wait_for(
+        lambda: len(bed.events("certificate_renewed")) > before, "a new certificate", 90, agent_runs=True
+    )
     time.sleep(8)
     bed.finish()
     bed.check(allowed={"invented", "energy_off"})

@@ -15,7 +15,7 @@ def moment(hours: float) -> str:
 def booted_in_the_past(bed: Bed) -> str:
     """The clock is three hours behind and says so, until it is set at 00:20: anchor, correction, windows dated anew."""
     script = f"{moment(-1)} step_s=-10800 trust=U\n{moment(1 / 3)} step_s=10800 trust=S\n"
-    bed.open(Story(hours=12, window_s=300, clock=script))
+    bed.open(Story(hours=6, window_s=300, clock=script, speed=20_000))
     bed.start_agent()
     bed.finish()
     anchors, corrections = bed.events("clock_anchor"), bed.events("clock_correction")
@@ -98,7 +98,7 @@ def calendar(bed: Bed) -> str:
 @fault("T5", "suspend 30 min")
 def suspended(bed: Bed) -> str:
     """The machine sleeps for 30 minutes: the pause is told, no window of it is invented, energy goes by boot time."""
-    bed.open(Story(hours=12, clock=f"{moment(5.1)} suspend_s=1800\n"))
+    bed.open(Story(hours=9, clock=f"{moment(5.1)} suspend_s=1800\n", speed=20_000))
     bed.start_agent()
     bed.finish()
     told = bed.events("pause")

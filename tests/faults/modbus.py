@@ -278,7 +278,7 @@ def energy_reset(bed: Bed) -> str:
 def swapped(bed: Bed) -> str:
     """Another meter with another serial number answers: status X, one exchange event, counted on from its register."""
     faults = {"m1": 'kind = "serial_change"\nserial = 777\nfrom = "6h10m"'}
-    bed.open(Story(faults=faults, profiles={"m1": "eastron_sdm120"}, hours=12))
+    bed.open(Story(faults=faults, profiles={"m1": "eastron_sdm120"}, hours=9, speed=20_000))
     bed.start_agent()
     bed.finish()
     bed.check()

@@ -136,7 +136,8 @@ def name_moves(bed: Bed) -> str:
     hosts = bed.folder / "hosts"
     hosts.write_text("127.0.0.9 broker.test\n")
     bed.open(Story(hours=12, speed=8_000))
-    bed.config.write_text(bed.config.read_text().replace("mqtt://127.0.0.1", "mqtt://broker.test"))
+    text = bed.config.read_text().replace("mqtt://127.0.0.1", "mqtt://broker.test")
+    bed.config.write_text(text.replace("[mqtt]\n", "[mqtt]\nplaintext = true\n"))
     probe = ("unshare", "-m", "sh", "-c", f'mount --bind "{hosts}" /etc/hosts && exec "$0" "$@"')
     if subprocess.run([*probe, "true"], check=False, capture_output=True).returncode:
         raise NotPossibleError("no mount namespace here, so no /etc/hosts of its own")

@@ -72,14 +72,14 @@ def little_memory(bed: Bed) -> str:
 
 @fault("O7", "CPU starved (10 %)")
 def little_cpu(bed: Bed) -> str:
-    """The agent of 4 meters at a poll a second gets 10 % of a core, then 0.5 %: overruns counted, no false value."""
+    """The agent of 4 meters at a poll a second gets 10 % of a core, then 0.1 %: overruns counted, no false value."""
     prefix = cgroup(bed, bed.early, "cpu", cfs_period_us=1_000_000, cfs_quota_us=100_000)
     bed.open(Story(real=True, meters=4, period_s=1.0, window_s=10, loads=constant(4)))
     (bed.group / "cpu.cfs_quota_us").write_text("-1")  # a start at 10 % is no fault, and takes 15 s
     bed.start_agent(*prefix)
     bed.wait_for(lambda: bed.count("SELECT count(*) FROM summary") >= 4, "the first window", 40, agent_runs=True)
     missed = []
-    for quota in (100_000, 5_000):
+    for quota in (100_000, 1_000):
         (bed.group / "cpu.cfs_quota_us").write_text(str(quota))
         time.sleep(25)
         (bed.group / "cpu.cfs_quota_us").write_text("-1")
@@ -88,8 +88,8 @@ def little_cpu(bed: Bed) -> str:
     time.sleep(11)
     bed.finish()
     bed.check(allowed={"energy_off"})
-    assert missed[1] > missed[0], "half a percent of a core was enough: nothing was tried"
-    return f"ticks missed in 25 s at 10 %: {missed[0]}; at 0.5 %: {missed[1] - missed[0]}; all values true"
+    assert missed[1] > missed[0], "a thousandth of a core was enough: nothing was tried"
+    return f"ticks missed in 25 s at 10 %: {missed[0]}; at 0.1 %: {missed[1] - missed[0]}; all values true"
 
 
 def constant(meters: int) -> dict[str, str]:
