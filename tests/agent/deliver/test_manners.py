@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from agent.deliver import herald, publisher_link, publisher_trouble, wire
+from agent.deliver import herald, publisher_link, wire
 from agent.deliver.publisher_trouble import Backoff, Trouble
 from agent.deliver.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, Centre, fill
@@ -91,7 +91,7 @@ async def test_a_broker_of_3_1_1_that_does_not_let_us_in_is_left_alone_too(spool
 
 def test_a_connection_that_is_ended_soon_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let in and thrown out, again and again: the pauses grow; only a steady connection begins anew."""
-    monkeypatch.setattr(publisher_trouble.random, "uniform", lambda _low, high: high)
+    monkeypatch.setattr("random.uniform", lambda _low, high: high)
     backoff = Backoff()
 
     kicked = [backoff.pause_s(Trouble.LOST, 1.0) for _ in range(8)]

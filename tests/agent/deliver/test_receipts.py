@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from agent.deliver import chain, wire
-from agent.deliver.receipts import ReceiptDesk
+from agent.deliver.receipts import CollectorBehindError, ReceiptDesk, ReceiptRefusedError, SpoolBehindError
 from agent.deliver.spool import Spool
 from agent.errors import EvidenceError
 from tests.agent.deliver.centre import GATEWAY, event, fill, receipt
@@ -57,7 +57,7 @@ def test_a_receipt_for_nothing_yet_may_ask_for_everything(spool: Spool, desk: Re
         (lambda s: receipt(4, s.head_at(4), stream=s.stream, key=chain.new_key()), "another key"),
         (lambda s: good(s, 4).replace(b'"through":4', b'"through":9'), "signature does not fit"),
         (lambda s: receipt(4, s.head_at(4), stream="0" * 12, key=KEY), "ours is"),
-        (lambda s: receipt(11, s.head, stream=s.stream, key=KEY), "has written 10 only"),
+        (lambda s: good(s, 4).replace(b'"gateway":"campus-01"', b'"gateway":"campus-02"'), "signature does not fit"),
         (lambda s: good(s, 4, missing=((6, 11),)), "has written 10 only"),
         (lambda s: good(s, 4, missing=((3, 5),)), "senseless"),
         (lambda s: good(s, 4, missing=((8, 7),)), "senseless"),
@@ -70,7 +70,7 @@ def test_a_receipt_for_nothing_yet_may_ask_for_everything(spool: Spool, desk: Re
         "key",
         "altered",
         "stream",
-        "future",
+        "gateway",
         "missing future",
         "below",
         "backwards",
@@ -108,8 +108,55 @@ def test_a_collector_that_takes_back_its_word_is_reported(spool: Spool, desk: Re
     spool.receipt(7)
     desk.accept(more, 0.0)
 
-    with pytest.raises(EvidenceError, match="takes back its receipt: 3 now, 7 before"):
+    with pytest.raises(CollectorBehindError, match="takes back its receipt: 3 now, 7 before") as caught:
         desk.accept(less, 0.0)
+
+    assert caught.value.through == 3
+
+
+def test_a_stale_receipt_is_told_from_one_that_takes_back_after_a_restart_too(spool: Spool, desk: ReceiptDesk) -> None:
+    """The time of the newest receipt outlives the agent; what is older was only overtaken."""
+    stale, back = good(spool, 3, time_s=5000), good(spool, 3, time_s=99_999)
+    desk.accept(good(spool, 7, time_s=10_000), 0.0)
+    spool.receipt(7)
+
+    restarted = ReceiptDesk(spool, chain.public_text(KEY))
+
+    assert restarted.accept(stale, 0.0) is None
+    with pytest.raises(CollectorBehindError):
+        restarted.accept(back, 0.0)
+
+
+def test_a_centre_that_has_more_than_we_wrote_tells_that_the_spool_was_put_back(
+    spool: Spool, desk: ReceiptDesk
+) -> None:
+    """Numbers that were used must not be used again: the caller begins a new stream."""
+    ahead = receipt(11, spool.head, stream=spool.stream, key=KEY)
+
+    with pytest.raises(SpoolBehindError, match="has written 10 only: the spool was put back"):
+        desk.accept(ahead, 0.0)
+
+
+def test_another_head_is_an_alteration_first_and_a_fork_if_it_stays(spool: Spool, desk: ReceiptDesk) -> None:
+    """What was altered on its way is settled by the next checkpoint; a spool that was put back never is."""
+    other = receipt(4, spool.head_at(5) or b"", stream=spool.stream, key=KEY)
+    for now_s in (0.0, 59.0):
+        with pytest.raises(ReceiptRefusedError, match="another chain head"):
+            desk.accept(other, now_s)
+
+    with pytest.raises(SpoolBehindError, match="for a minute now"):
+        desk.accept(other, 60.0)
+
+
+def test_another_head_that_was_settled_is_no_fork(spool: Spool, desk: ReceiptDesk) -> None:
+    """A receipt with our own head between the two begins the minute anew."""
+    other = receipt(4, spool.head_at(5) or b"", stream=spool.stream, key=KEY)
+    with pytest.raises(ReceiptRefusedError):
+        desk.accept(other, 0.0)
+    desk.accept(good(spool, 3), 30.0)
+
+    with pytest.raises(ReceiptRefusedError, match="another chain head"):
+        desk.accept(other, 61.0)
 
 
 def test_the_first_collector_that_fits_is_trusted_from_then_on(spool: Spool) -> None:
