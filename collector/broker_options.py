@@ -21,7 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse what would leave the machine in plain text, and an option that would do nothing."""
-    from collector.ingest.subscriber import parse_url
+    from collector.broker_access import parse_url
 
     broker, _, is_encrypted = parse_url(args.mqtt)
     if any((args.ca_file, args.cert_file, args.tls_key_file)) and not is_encrypted:

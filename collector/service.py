@@ -15,11 +15,12 @@ from starlette.types import ASGIApp
 
 from agent.errors import FlatwattError
 from agent.watchdog import feed
+from collector.broker_access import BrokerAccess
 from collector.ingest.enrolled import Enrolled
 from collector.ingest.intake import Intake
 from collector.ingest.receipts import Signer
 from collector.ingest.recover import recover
-from collector.ingest.subscriber import BrokerAccess, Subscriber
+from collector.ingest.subscriber import Subscriber
 from collector.store.database import exclusive
 from collector.store.ledger import Ledger
 from collector.web.app import application

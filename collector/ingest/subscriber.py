@@ -8,13 +8,10 @@ What a broker sends that paho cannot read ends the connection, never the collect
 
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -23,8 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.deliver import wire
-from agent.errors import InputError
-from agent.private_file import refuse_shared
+from collector.broker_access import BrokerAccess, parse_url, tls_context, why
 
 KEEPALIVE_S = 20  # paho notices a dead line within twice this
 SESSION_S = 7 * 86_400  # the broker queues for us over a long weekend; what it drops, the spools send again
@@ -36,7 +32,7 @@ SLOW_LINE = 4.0  # an answer is waited for as many times as long as it took to c
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
 STEADY_S = 60.0  # only a connection that lived so long resets the back-off: others were let in and thrown out
 TOPICS = f"{wire.ROOT}/+/up/#"
-PORTS = {"mqtt": 1883, "mqtts": 8883}
+FORBIDDEN = "flatwatt/forbidden"  # where nobody may write: access rules that are missing or empty forbid nothing
 UNSUPPORTED_VERSION, PROTOCOL_ERROR, TAKEN_OVER = 0x84, 0x82, 0x8E  # reason codes of MQTT 5 (2.4)
 
 _log = logging.getLogger(__name__)
@@ -49,35 +45,6 @@ class Delivery:
     topic: str
     payload: bytes
     acknowledge: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerAccess:
-    """Where the broker is and how to log in; see :func:`parse_url`."""
-
-    url: str
-    client_id: str
-    username: str | None
-    password: str | None
-    ca_file: Path | None
-    cert_file: Path | None
-    key_file: Path | None
-
-
-def parse_url(url: str) -> tuple[str, int, bool]:
-    """Give host, port and whether TLS is wanted.
-
-    >>> parse_url("mqtt://127.0.0.1"), parse_url("mqtts://broker.example:8884")
-    (('127.0.0.1', 1883, False), ('broker.example', 8884, True))
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORTS.get(parts.scheme, 0)
-    except ValueError:
-        parts, port = urlsplit(""), 0
-    if parts.scheme not in PORTS or not parts.hostname or parts.username or parts.path.strip("/"):
-        raise InputError(f"--mqtt: {url!r} is no broker; expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-    return parts.hostname, port, parts.scheme == "mqtts"
 
 
 class Subscriber:
@@ -107,6 +74,7 @@ class Subscriber:
         self._accepted = False  # its CONNACK let us in
         self._refused = False  # it kept us out, or from subscribing, for another reason than the version
         self._taken_over = False  # somebody else connected with our client id
+        self._forbidden = 0  # number of the message that must be refused
         self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -156,7 +124,7 @@ class Subscriber:
             else:
                 client.connect(self._host, self._port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            self._report(f"broker {self._access.url} cannot be reached: {_why(error)}; trying again until it answers")
+            self._report(f"broker {self._access.url} cannot be reached: {why(error)}; trying again until it answers")
             return 0.0
         connected_s = time.monotonic()
         serving = threading.Thread(target=self._serve, args=(client,), name="broker", daemon=True)
@@ -205,6 +173,7 @@ class Subscriber:
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_publish = self._on_publish
         if self._access.username is not None:
             client.username_pw_set(self._access.username, self._access.password)
         if self._tls is not None:
@@ -236,6 +205,17 @@ class Subscriber:
         self._reported = ""
         _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
         self._connected()
+        if self._tls is not None and self._version == MQTTProtocolVersion.MQTTv5:
+            self._forbidden = client.publish(FORBIDDEN, b"", qos=1).mid
+
+    def _on_publish(self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _props: object) -> None:
+        """Find out whether a fleet's broker keeps its rules: what is forbidden must be refused."""
+        if mid == self._forbidden and not reason.is_failure:
+            _log.warning(
+                "broker %s lets us write where nobody may: its access rules are not in force, and every gateway can "
+                "speak as any other; see deploy/mosquitto.acl",
+                self._access.url,
+            )
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
@@ -276,25 +256,3 @@ def _session() -> Properties:
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
     properties.MaximumPacketSize = PACKET_MOST
     return properties
-
-
-def tls_context(access: BrokerAccess) -> ssl.SSLContext:
-    """Read the certificates; :class:`InputError` says which option names one that cannot be used."""
-    if access.key_file:
-        refuse_shared(access.key_file, "--tls-key-file")
-    try:
-        context = ssl.create_default_context(cafile=str(access.ca_file) if access.ca_file else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if access.cert_file:
-            context.load_cert_chain(access.cert_file, access.key_file, password="")  # else OpenSSL asks the terminal
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise InputError(f"--ca-file, --cert-file, --tls-key-file: {_why(error)}") from None
-    return context
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
-        return str(error)
-    return error.strerror or str(error) or type(error).__name__

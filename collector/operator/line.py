@@ -13,7 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.deliver import wire
 from agent.errors import EvidenceError, FlatwattError
-from collector.ingest.subscriber import BrokerAccess, parse_url, tls_context
+from collector.broker_access import BrokerAccess, parse_url, tls_context
 from collector.operator.capture import is_whole
 
 _ANSWER_S = 5.0  # brokers answer in milliseconds, or (those of MQTT 3.1.1, to version 5) not at all

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _send(args: argparse.Namespace, counter: int, message: bytes) -> "Answers":
-    from collector.ingest.subscriber import BrokerAccess
+    from collector.broker_access import BrokerAccess
     from collector.operator.line import converse
 
     broker_options.check(args)

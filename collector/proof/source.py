@@ -93,6 +93,7 @@ def _stored(stored: Segments, run: Run, keys: Sequence[str]) -> Segment:
         first_seq=run.first_seq,
         head=run.head,
         last_seq=run.last_seq,
+        highest=run.highest,
         keys=tuple(keys) or stored.keys(run.gateway),
         lines=lambda: stored.lines(run),
     )

@@ -92,6 +92,8 @@ def _stream(one: Followed) -> Iterator[str]:
         yield f"  records {first} to {last} are declared lost, and that is signed"
     if one.unproved:
         yield f"  {one.unproved} records arrived though they are declared lost: no signature covers them"
+    if one.highest > one.last_seq:
+        yield f"  records after {one.last_seq}, up to {one.highest}: some are missing, so the chain does not reach them"
     if not one.fault and one.proved < one.last_seq:
         yield f"  records after {one.proved}: the checkpoint that would sign them is not here"
 

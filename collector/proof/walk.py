@@ -43,6 +43,7 @@ class Segment:
     first_seq: int
     head: bytes  # chain head after record first_seq - 1; the first checkpoint confirms it, or does not
     last_seq: int | None  # of the last record that must be there; None where the source does not say
+    highest: int = 0  # largest number that the source has seen, if more: what lies between is not joined yet
     keys: tuple[str, ...]  # public keys that may sign first; later ones must be named by a record
     lines: Callable[[], Iterable[Line]]
 
@@ -65,6 +66,7 @@ class Followed:
     gateway: str
     stream: str
     first_seq: int
+    highest: int = 0
     last_seq: int = 0
     records: int = 0
     checkpoints: int = 0
@@ -111,7 +113,9 @@ class _Walk:
         self._doubtful = 0  # the first record whose noted head is another
         self._is_declared = segment.first_seq > 1
         self._gaps: list[wire.Gap] | None = None  # those of the whole segment, read when the first hole is met
-        self.found = Followed(gateway=segment.gateway, stream=segment.stream, first_seq=segment.first_seq)
+        self.found = Followed(
+            gateway=segment.gateway, stream=segment.stream, first_seq=segment.first_seq, highest=segment.highest
+        )
 
     def take(self, payload: bytes, note: bytes | None) -> None:
         head = self._read(payload)

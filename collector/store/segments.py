@@ -35,6 +35,7 @@ class Run:
     first_seq: int
     last_seq: int
     head: bytes
+    highest: int = 0  # largest number that arrived; 0 where it was not asked for
 
 
 class Segments:
@@ -50,11 +51,14 @@ class Segments:
 
     def all(self) -> list[Run]:
         """Give every stream as far as it is chained, for a check of the whole database."""
-        rows = self._db.execute("SELECT gateway, stream, through FROM stream ORDER BY gateway, stream").fetchall()
+        rows = self._db.execute("SELECT gateway, stream, through, highest FROM stream ORDER BY gateway, stream")
         return [
-            Run(gateway=gateway, stream=stream, first_seq=1, last_seq=through, head=chain.first_head(gateway, stream))
-            for gateway, stream, through in rows
-        ]
+            Run(
+                gateway=gateway, stream=stream, first_seq=1, last_seq=through, highest=highest,
+                head=chain.first_head(gateway, stream),
+            )
+            for gateway, stream, through, highest in rows.fetchall()
+        ]  # fmt: skip
 
     def _whole(self, gateway: str, stream: str, first: int, last: int) -> Run:
         """Widen a range to what later records say of it, and to the checkpoints around."""
