@@ -100,11 +100,11 @@ class Link:
                 ended.set_result(error)
 
         def connect() -> None:
-            error = None
+            error: Exception | None = None
             try:
                 self._call_connect()
             except (OSError, ValueError) as found:
-                error = found
+                error = found.with_traceback(None)  # it holds the socket, which paho does not close
             if self._closed.is_set():
                 self._end()
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile

@@ -4,7 +4,9 @@ import asyncio
 import datetime
 import ipaddress
 import logging
+import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -69,8 +71,8 @@ async def test_what_is_no_broker_is_said_in_one_line(spool: Spool, answer: bytes
             assert await eventually(lambda: "connection to the broker ended" in courier.status().error)
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for this machine that vouches for itself."""
+def certificate(folder: Path, *, address: str = "127.0.0.1", days_left: int = 1) -> tuple[Path, Path]:
+    """Make a certificate for an address that vouches for itself."""
     key, name = chain.new_key(), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
@@ -79,9 +81,9 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days_left))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -110,6 +112,43 @@ async def test_tls_carries_the_same_and_refuses_a_stranger(spool: Spool, tmp_pat
             assert await courier.drain(10)
 
         assert sorted(centre.records) == list(range(1, 201))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves a refused socket open
+@pytest.mark.parametrize(
+    ("shown", "trusted", "said"),
+    [
+        ({"days_left": -1}, None, "certificate has expired"),
+        ({"address": "127.0.0.9"}, None, "IP address mismatch"),
+        ({}, {}, "self-signed certificate"),
+    ],
+    ids=["expired", "another host", "another authority"],
+)
+async def test_a_broker_that_is_not_the_one_we_trust_gets_nothing(
+    spool: Spool, tmp_path: Path, shown: dict[str, Any], trusted: dict[str, Any] | None, said: str
+) -> None:
+    """The records wait, the reason is told once, and it is tried again: certificates are renewed in time."""
+    cert, key = certificate(tmp_path, **shown)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    if trusted is not None:
+        (tmp_path / "other").mkdir()
+        cert, _ = certificate(tmp_path / "other", **trusted)
+    fill(spool, 3)
+    came: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0, ssl=context) as server:
+        courier = publisher(spool, f"mqtts://127.0.0.1:{server.sockets[0].getsockname()[1]}", ca_file=cert)
+        async with running(courier):
+            assert await eventually(lambda: "certificate verify failed" in courier.status().error)
+
+    assert said in courier.status().error
+    assert came == []
+    assert courier.status().pending == 3
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:1883", "mqtt://", "mqtt://host:port"])
