@@ -99,11 +99,11 @@ def certificate(folder: Path, *, address: str = "127.0.0.1", days_left: int = 1)
 async def test_tls_carries_the_same_and_refuses_a_stranger(spool: Spool, tmp_path: Path) -> None:
     """With the authority's file everything flows; without it the broker is not believed."""
     cert, key = certificate(tmp_path)
-    plain = free_port()
+    encrypted = free_port()
     fill(spool, 200)
-    lines = (f"certfile {cert}", f"keyfile {key}", f"listener {plain} 127.0.0.1")
-    with mosquitto(tmp_path, *lines) as b, Centre(plain, every=10) as centre:
-        url = b.url.replace("mqtt:", "mqtts:")
+    lines = (f"listener {encrypted} 127.0.0.1", f"certfile {cert}", f"keyfile {key}")
+    with mosquitto(tmp_path, *lines) as b, Centre(b.port, every=10) as centre:
+        url = f"mqtts://127.0.0.1:{encrypted}"
         stranger = publisher(spool, url)
         async with running(stranger):
             assert await eventually(lambda: "certificate" in stranger.status().error.lower())
