@@ -78,7 +78,7 @@ async def _serve(
     """Compose the gateway and run it; give the exit code, or the configuration by which it is composed next."""
     key = load_gateway_key(written.state_dir / "key.pem")
     config = in_force(written, spool)
-    upkeep = Upkeep(spool, key, _bounds(config), clock.now_s)
+    upkeep = Upkeep(spool, key, _bounds(config), clock.read)
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
     slots = spool.slots
@@ -167,6 +167,8 @@ async def _serve(
             salvaging.cancel()
             renewing.cancel()
     finally:
+        if operations:
+            operations.close()
         await poller.close()
         pipeline.keep()
         upkeep.tend()  # what is in memory only does not outlive us

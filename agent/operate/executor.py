@@ -65,11 +65,16 @@ class Executor:
         self._record = reply
         self._refusals = Refusals()
         self._waiting: bytes | None = None  # the command whose time has not come
+        self._is_closed = False
 
     def resume(self) -> None:
         """Tell of the commands that a crash or a restart cut off."""
         for counter, command in self._desk.book.under_way.items():
             self._end(counter, command, FlatwattError("the agent was stopped while it executed this command"))
+
+    def close(self) -> None:
+        """Hear no more of what is under way: another executor keeps the book from now on."""
+        self._is_closed = True
 
     def take(self, payload: bytes) -> None:
         """Judge what came under ``down/command``, and execute it if it is believed."""
@@ -118,6 +123,8 @@ class Executor:
 
     def _end(self, counter: int, command: str, outcome: Outcome | FlatwattError) -> None:
         """Record the reply, and in the same transaction that the command is over."""
+        if self._is_closed:
+            return
         self._desk.book = self._desk.book.ended(counter)
         if isinstance(outcome, FlatwattError):
             logger.warning("command %d: %s failed: %s", counter, command, outcome)

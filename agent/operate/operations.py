@@ -55,7 +55,7 @@ class Operations:
             "capture": Capture(self._recent, poll.period_s, lambda: read_clock().utc_s),
         }
         self._executor = Executor(spool, operator_key, handlers, read_clock=read_clock, reply=reply)
-        self.resume, self.take = self._executor.resume, self._executor.take
+        self.resume, self.take, self.close = self._executor.resume, self._executor.take, self._executor.close
 
     def on_samples(self, samples: Sequence[Sample], tick_s: float) -> None:
         """Remember the samples of a tick, and look whether a command's time has come."""

@@ -97,6 +97,20 @@ def test_a_command_cut_off_by_a_crash_is_told_at_the_next_start_and_not_tried_ag
     assert after.begun == []
 
 
+def test_what_comes_to_an_end_after_all_is_composed_anew_changes_nothing(bench: Bench) -> None:
+    """Another executor keeps the book then, and an old one would take its counter back."""
+    bench.outcome = None
+    bench.executor.take(OPERATOR.order())
+    bench.executor.close()
+    after = Bench(bench.spool)
+    after.executor.take(OPERATOR.order(counter=2))
+
+    bench.begun[0](Outcome("too late"))
+
+    assert bench.told() == []
+    assert Book.read(bench.spool.slots[SLOT]).counter == 2
+
+
 def test_what_failed_says_why(bench: Bench) -> None:
     """One reply, with the reason."""
     bench.outcome = FlatwattError("the meter is away")
