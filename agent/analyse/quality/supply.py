@@ -18,6 +18,7 @@ CHECKS = (UNEVEN, DIP, FREQUENCY)
 _UNEVEN = 0.1  # of the other phases: Itron SiteScan diagnostic 2 (reliability.md, Q12)
 _DIP, _BACK = 0.9, 0.92  # of the nominal voltage, with hysteresis: EN 50160
 _APART_HZ = 0.02  # reliability.md, Q21
+_OWN_SWING = 0.7  # of the site's: a meter of this grid swings with it, one of another by 1.4 of it beside it
 _FINEST_HZ = 0.001  # in which the resolution of a frequency is measured
 _LEAST_METERS = 3  # of two that differ nobody knows which is right
 
@@ -100,23 +101,34 @@ def _frequency(view: View) -> Seen:
     usable &= np.count_nonzero(usable, axis=0) >= _LEAST_METERS
     if not usable.all():
         frequency_hz = np.where(usable, frequency_hz, np.nan)
-    apart_hz = median(frequency_hz - median(frequency_hz, axis=0))
+    site_hz = median(frequency_hz, axis=0)
+    apart_hz = median(frequency_hz - site_hz)
+    own_swing_hz, site_swing_hz = _swing_hz(frequency_hz - site_hz), _swing_hz(site_hz)
     tolerance_hz = np.full(len(apart_hz), _APART_HZ)
-    if (np.abs(apart_hz) > _APART_HZ).any():  # else no resolution matters
+    strays = own_swing_hz > _OWN_SWING * site_swing_hz
+    if strays.any() or (np.abs(apart_hz) > _APART_HZ).any():  # else no resolution matters
         resolution_hz = _resolution_hz(frequency_hz)
         tolerance_hz = _APART_HZ + resolution_hz + median(resolution_hz)
+        strays &= site_swing_hz > resolution_hz
 
     def tell(row: int) -> Telling:
         own_hz = float(mean(frequency_hz[row]))
         others_hz = float(mean(np.delete(frequency_hz, row, axis=0).ravel()))
         seen = f"frequency is {own_hz:.3f} Hz where the other meters of the site show {others_hz:.3f} Hz"
+        if strays[row]:
+            seen = f"frequency swings by {own_swing_hz[row]:.3f} Hz on its own while the other meters of the site agree"
         advice = (
             "what this meter shows is not measured on this grid, or not now: check its register and its identity; "
             "or does a generator or UPS feed it?"
         )
         return Telling(seen, advice, {"frequency_hz": own_hz, "others_hz": others_hz})
 
-    return Seen(FREQUENCY, verdict(np.abs(apart_hz) > tolerance_hz, np.isfinite(apart_hz)), tell)
+    return Seen(FREQUENCY, verdict(strays | (np.abs(apart_hz) > tolerance_hz), np.isfinite(apart_hz)), tell)
+
+
+def _swing_hz(frequency_hz: Floats) -> Floats:
+    """Give the median distance from the median, of each row."""
+    return median(np.abs(frequency_hz - median(frequency_hz)[..., None]))
 
 
 def _resolution_hz(frequency_hz: Floats) -> Floats:

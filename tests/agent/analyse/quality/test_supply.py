@@ -58,6 +58,20 @@ def test_a_meter_that_has_another_frequency_than_its_neighbours_is_told() -> Non
     assert "Hz where the other meters of the site show " in told.texts[0]
 
 
+def test_a_meter_that_swings_with_another_grid_is_told() -> None:
+    """A box that plays what was recorded elsewhere has the same mean, and none of this grid's moments."""
+    grid, elsewhere = (50.0 + 0.02 * np.random.default_rng(seed).standard_normal(40 * TICKS) for seed in (1, 2))
+    meters = {name: metered(load(40, seed=seed), seed) for seed, name in enumerate(("a", "b", "c", "d"))}
+    for name, series in meters.items():
+        series["frequency_hz"] = elsewhere if name == "d" else grid
+
+    told = inspected(meters)
+
+    assert told.checks() == [(3, "frequency", "raised")]
+    assert told.notices[0][1].meter == "d"
+    assert "d: frequency swings by 0.0" in told.texts[0]
+
+
 def test_coarse_and_stolid_frequencies_are_no_fault() -> None:
     """Registers of 0.01 and 0.1 Hz, and one that says 50 whatever is; two meters accuse nobody."""
     fine, finer = metered(load(40, seed=1), 1), metered(load(40, seed=2), 2)
