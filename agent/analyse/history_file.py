@@ -48,8 +48,9 @@ _NAMES = f"start_s, meter, window_s, coverage, quality, {', '.join(_COLUMNS)}"
 _INSERT = f"INSERT INTO recent ({_NAMES}) VALUES ({', '.join('?' * (5 + len(_COLUMNS)))})"  # noqa: S608
 _SORT_IN = f"INSERT OR IGNORE INTO window ({_NAMES}) SELECT {_NAMES} FROM recent ORDER BY rowid"  # noqa: S608
 _AS_ONE = f"""
-CREATE TEMP VIEW window AS SELECT {_NAMES} FROM main.window UNION ALL SELECT {_NAMES} FROM main.recent
-"""  # noqa: S608 - stands in for the table where nothing can be sorted in
+CREATE TEMP VIEW window AS SELECT {_NAMES} FROM main.window UNION ALL SELECT {_NAMES} FROM main.recent;
+CREATE TEMP VIEW recent AS SELECT {_NAMES} FROM main.recent WHERE 0;
+"""  # noqa: S608 - stand in for the tables where nothing can be sorted in
 _SUMS = ", ".join(f"TOTAL({name} * ({s})), TOTAL(({name} IS NOT NULL) * ({s}))" for name, s in KNOWN_S.items())
 _HOURLY = f"""
 SELECT start_s / 3600 AS hour, {_SUMS}, TOTAL(quality = 'X')
@@ -217,7 +218,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False)
         try:
             database.execute("PRAGMA temp_store=MEMORY")
-            database.execute(_AS_ONE)
+            database.executescript(_AS_ONE)
             database.execute("SELECT * FROM window LIMIT 1").fetchall()
         except sqlite3.Error:
             database.close()

@@ -5,6 +5,7 @@ import msgspec
 from agent.deliver import chain, wire
 from agent.deliver.keys import GatewayKey
 from agent.deliver.spool import Batch
+from agent.records import Trust
 
 
 def enter(batch: Batch, gateway: str, message: wire.Record) -> None:
@@ -15,16 +16,20 @@ def enter(batch: Batch, gateway: str, message: wire.Record) -> None:
 
 
 def enter_event(
-    batch: Batch, gateway: str, name: str, time_s: int, text: str, data: dict[str, float | int | str | None]
+    batch: Batch,
+    gateway: str,
+    name: str,
+    time_s: int,
+    trust: Trust,
+    text: str,
+    data: dict[str, float | int | str | None],
 ) -> None:
     """Append an event that concerns the gateway."""
-    enter(
-        batch,
-        gateway,
-        wire.Event(
-            v=wire.VERSION, kind="event", stream="", seq=0, meter=None, event=name, time_s=time_s, text=text, data=data
-        ),
-    )
+    event = wire.Event(
+        v=wire.VERSION, kind="event", stream="", seq=0, meter=None, event=name, time_s=time_s, text=text, data=data,
+        clock=trust,
+    )  # fmt: skip
+    enter(batch, gateway, event)
 
 
 def signed_gap(gap: wire.Gap, key: GatewayKey) -> wire.Gap:

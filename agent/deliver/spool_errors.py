@@ -63,6 +63,7 @@ def _told(error: sqlite3.Error, path: Path) -> FlatwattError:
         sqlite3.SQLITE_CANTOPEN: "check that it is no folder, and that its own folder is writable",
         sqlite3.SQLITE_READONLY: "check the owner and mode of the file and its folder",
     }.get(code, "restart: a damaged file is put aside and reported")
+    hint = "its file system is mounted read-only" if _is_read_only(path) else hint
     text = f"{path}: the spool cannot be used: {error}: {hint}"
     if not is_environment(error, path):
         return EvidenceError(text)

@@ -44,4 +44,4 @@ def _tell(batch: Batch, gateway: str, gap: wire.Gap) -> None:
     for total in gap.totals:
         data |= {f"{total.meter}_load_wh": total.load_wh, f"{total.meter}_mining_wh": total.mining_wh}
     text = f"records {gap.from_seq} to {gap.through_seq} of stream {gap.stream} had been dropped; this was their energy"
-    enter_event(batch, gateway, "earlier_gap", gap.time_s, text, data)
+    enter_event(batch, gateway, "earlier_gap", gap.time_s, "I", text, data)  # as it was told, by a clock of then

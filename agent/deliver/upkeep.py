@@ -15,6 +15,7 @@ from agent.deliver.sacrifice import Bounds, Sacrifice
 from agent.deliver.spool import Batch, Spool
 from agent.deliver.spool_damage import LOSS, Loss
 from agent.deliver.takeover import take_over
+from agent.records import ClockReading
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +24,12 @@ _SLICE = 500  # records of it at a time: measuring waits for no more than these,
 
 
 class Upkeep:
-    """Looks after one spool; ``now_s`` gives UTC seconds."""
+    """Looks after one spool."""
 
-    def __init__(self, spool: Spool, key: GatewayKey, bounds: Bounds, now_s: Callable[[], float]) -> None:
+    def __init__(self, spool: Spool, key: GatewayKey, bounds: Bounds, read_clock: Callable[[], ClockReading]) -> None:
         self._spool = spool
         self._sacrifice = Sacrifice(spool, key, bounds)
-        self._now_s = now_s
+        self._read_clock = read_clock
         spool.on_new_stream = self._say
         if spool.storage == "memory" and not spool.last_seq:
             self._say(None)
@@ -38,7 +39,7 @@ class Upkeep:
         """Return to the disk where that is possible, and drop what the bounds leave no room for: once a window."""
         if self._spool.storage == "memory":
             self._return()
-        self._sacrifice.make_room(int(self._now_s()))
+        self._sacrifice.make_room(int(self._read_clock().utc_s))
 
     def salvage(self) -> bool:
         """Take over some records of a damaged file; False when all are."""
@@ -64,7 +65,7 @@ class Upkeep:
     def _tell_salvaged(self, batch: Batch, loss: Loss, count: int) -> None:
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor, "salvaged": count}
         text = f"{count} records of the spool that was put aside were taken over"
-        enter_event(batch, self._spool.gateway, "spool_salvaged", int(self._now_s()), text, {**data})
+        self._tell(batch, "spool_salvaged", text, {**data})
         batch.slots |= {LOSS: b"", _SALVAGED: b""}
         logger.warning("%s", text)
 
@@ -86,14 +87,17 @@ class Upkeep:
                 batch.slots |= failed.slots
 
     def _tell_storage(self, batch: Batch, storage: str, text: str) -> None:
-        data: dict[str, float | int | str | None] = {"storage": storage}
-        enter_event(batch, self._spool.gateway, "storage", int(self._now_s()), text, data)
+        self._tell(batch, "storage", text, {"storage": storage})
+
+    def _tell(self, batch: Batch, name: str, text: str, data: dict[str, float | int | str | None]) -> None:
+        now = self._read_clock()
+        enter_event(batch, self._spool.gateway, name, int(now.utc_s), now.trust, text, data)
 
     def _tell_loss(self, batch: Batch, loss: Loss) -> None:
         kept = f"it is kept as {loss.file.name}" if loss.file else "nothing is left of it"
         text = f"the spool was damaged: {loss.why}; {kept}, and a new stream begins"
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
-        enter_event(batch, self._spool.gateway, "spool_corrupt", int(self._now_s()), text, {**data})
+        self._tell(batch, "spool_corrupt", text, {**data})
         batch.slots[_SALVAGED] = json.dumps([loss.stream, loss.floor or 0, 0]).encode()
         logger.warning("%s", text)
 

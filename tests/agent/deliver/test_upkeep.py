@@ -9,8 +9,11 @@ from agent.deliver import spool_damage, spool_file, wire
 from agent.deliver.keys import GatewayKey
 from agent.deliver.spool import Spool
 from agent.deliver.upkeep import Upkeep
+from agent.records import ClockReading
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import LOOSE, START_S, alarm, events, field, key_in, records, tell
+
+NOW = ClockReading(utc_s=START_S, boot_s=1.0, boot_id="b", trust="S", error_s=0.0)
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def opened(path: Path, key: GatewayKey) -> Iterator[Callable[[], tuple[Spool, Up
 
     def open_() -> tuple[Spool, Upkeep]:
         spools.append(Spool(path, GATEWAY))
-        return spools[-1], Upkeep(spools[-1], key, LOOSE, lambda: START_S)
+        return spools[-1], Upkeep(spools[-1], key, LOOSE, lambda: NOW)
 
     yield open_
     for spool in spools:
