@@ -57,7 +57,7 @@ def opened(path: Path, keys: Sequence[str]) -> Iterator[Source]:
         with _archive(path) as archive:
             yield _EvidenceFile(archive, keys).source()
     elif magic == b"SQLite format 3\0":
-        with translated(path), _database(path, keys) as source:
+        with _database(path, keys) as source:
             yield source
     else:
         raise InputError(f"{path}: is no evidence file, no spool and no collector's database")
@@ -80,7 +80,7 @@ def _database(path: Path, keys: Sequence[str]) -> Iterator[Source]:
             )
             yield Source(kind="spool", segments=[segment])
         return
-    with closing(open_reader(path)) as db:
+    with translated(path), closing(open_reader(path)) as db:
         db.execute("BEGIN")
         stored = Segments(db)
         yield Source(kind="database", segments=[_stored(stored, run, keys) for run in stored.all()])
