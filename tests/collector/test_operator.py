@@ -16,7 +16,7 @@ from agent.errors import FlatwattError, InputError
 from collector.operator.capture import is_whole, save
 from collector.operator.order import LATEST_S, parse_arguments, signed
 from tests.broker import amqtt, mosquitto
-from tests.collector.gateway import Gateway
+from tests.collector.gateway import FakeGateway
 
 NOW_S = 1_800_000_000.25
 
@@ -132,14 +132,14 @@ def test_a_command_can_be_signed_where_no_broker_is(key_file: str, capsys: pytes
         (["reload", "--save", "x"], 2, "--save: only a capture brings samples"),
         (["reload", "--mqtt", "mqtt://broker.example"], 2, "is not encrypted"),
         (["reload", "--mqtt", "mqtt://127.0.0.1:9"], 1, "cannot be reached"),
-        (["reload", "--wait", "-1"], 2, "--wait"),
+        (["reload", "--key", "gone.key"], 2, "gone.key: cannot read this private key"),
     ],
 )
 def test_what_cannot_be_sent_is_said(
     key_file: str, capsys: pytest.CaptureFixture[str], words: list[str], code: int, why: str
 ) -> None:
     """Before anything is signed, or by the broker that is not there."""
-    assert main(["command", "campus-01", *words, "--key", key_file]) == code
+    assert main(["command", "campus-01", "--key", key_file, *words]) == code
     assert why in capsys.readouterr().err
 
 
@@ -147,13 +147,34 @@ def test_a_gateway_that_is_away_finds_the_command_when_it_comes(
     key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Retained; and the operator learns why nothing was heard."""
-    status = Gateway("campus-01").status("offline")
+    topic, status = FakeGateway().status(state="offline")
     with mosquitto(tmp_path) as broker:
         order = ["command", "campus-01", "reload", "--key", key_file, "--mqtt", broker.url, "--wait", "0.1"]
         code, unknown = main(order), capsys.readouterr().err
-        paho.mqtt.publish.single(*status, qos=1, retain=True, port=broker.port)
+        paho.mqtt.publish.single(topic, status, qos=1, retain=True, port=broker.port)
         main(order)
 
     assert code == 1
     assert "no gateway campus-01 has ever spoken at this broker" in unknown
     assert "campus-01 is away; the command waits at the broker and expires in 1.0 h" in capsys.readouterr().err
+
+
+def test_a_broker_that_denies_the_operator_is_told_apart_from_a_gateway_that_is_away(
+    key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its access rules, not the gateway, are to be looked at."""
+    rules = tmp_path / "acl"
+    rules.write_text("topic read flatwatt/v1/#\n")
+    with mosquitto(tmp_path, f"acl_file {rules}") as broker:
+        code = main(["command", "campus-01", "reload", "--key", key_file, "--mqtt", broker.url])
+
+    assert code == 1
+    assert "the broker does not take the command: Not authorized; see its access rules" in capsys.readouterr().err
+
+
+def test_a_broker_of_mqtt_3_1_1_will_do(key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It refuses version 5 in one way or another; the command goes out all the same."""
+    with amqtt(tmp_path) as broker:
+        main(["command", "campus-01", "reload", "--key", key_file, "--mqtt", broker.url, "--wait", "0.2"])
+
+    assert "no gateway campus-01 has ever spoken at this broker" in capsys.readouterr().err
