@@ -32,7 +32,6 @@ SLOW_LINE = 4.0  # an answer is waited for as many times as long as it took to c
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.5, 30.0  # full jitter: a fleet must not come back in step
 STEADY_S = 60.0  # only a connection that lived so long resets the back-off: others were let in and thrown out
 TOPICS = f"{wire.ROOT}/+/up/#"
-FORBIDDEN = "flatwatt/forbidden"  # where nobody may write: access rules that are missing or empty forbid nothing
 UNSUPPORTED_VERSION, PROTOCOL_ERROR, TAKEN_OVER = 0x84, 0x82, 0x8E  # reason codes of MQTT 5 (2.4)
 
 _log = logging.getLogger(__name__)
@@ -74,7 +73,6 @@ class Subscriber:
         self._accepted = False  # its CONNACK let us in
         self._refused = False  # it kept us out, or from subscribing, for another reason than the version
         self._taken_over = False  # somebody else connected with our client id
-        self._forbidden = 0  # number of the message that must be refused
         self._reported = ""  # the last trouble logged: an absent broker is one line, not one per attempt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="subscriber", daemon=True)
@@ -173,7 +171,6 @@ class Subscriber:
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
-        client.on_publish = self._on_publish
         if self._access.username is not None:
             client.username_pw_set(self._access.username, self._access.password)
         if self._tls is not None:
@@ -205,17 +202,6 @@ class Subscriber:
         self._reported = ""
         _log.info("connected to %s, subscribed to %s", self._access.url, TOPICS)
         self._connected()
-        if self._tls is not None and self._version == MQTTProtocolVersion.MQTTv5:
-            self._forbidden = client.publish(FORBIDDEN, b"", qos=1).mid
-
-    def _on_publish(self, _client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _props: object) -> None:
-        """Find out whether a fleet's broker keeps its rules: what is forbidden must be refused."""
-        if mid == self._forbidden and not reason.is_failure:
-            _log.warning(
-                "broker %s lets us write where nobody may: its access rules are not in force, and every gateway can "
-                "speak as any other; see deploy/mosquitto.acl",
-                self._access.url,
-            )
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: mqtt.DisconnectFlags, reason: ReasonCode, _props: object
