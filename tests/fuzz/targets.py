@@ -5,7 +5,6 @@ other exception, or an invention, is a failure. ``accepted`` counts inputs that 
 a target that accepts none has fuzzed nothing but its own door.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +37,3 @@ TARGETS: dict[str, tuple[Callable[[Path], Target], float]] = {
     "config": (Config, 0.01),
     "spool": (SpoolFile, 0.005),
 }
-
-for package in ("agent", "collector"):  # what is refused is logged, and that would be a million lines
-    logging.getLogger(package).setLevel(logging.CRITICAL)
