@@ -34,6 +34,7 @@ class Autopsy:
         self._state, self._database, self._meters = state, database, meters
         self._period_s, self._window_s = period_s, window_s
         self.done = 0
+        self.records = 0  # that were found in spools
         self.found: list[str] = []
 
     def examine(self, life: Life) -> None:
@@ -46,6 +47,7 @@ class Autopsy:
         left = self._spool()
         if left is None:
             return
+        self.records += left.last_seq - left.receipted
         yield from left.faults
         with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as db:
             count = "SELECT count(*) FROM record WHERE stream = ? AND seq <= ?"

@@ -19,6 +19,7 @@ from typing import Any
 from bench.delivery import site
 from bench.delivery.autopsy import Autopsy
 from bench.delivery.ledger import Life, judge
+from bench.delivery.starts import Starts
 from bench.delivery.witness import Witness
 from tests.broker import mosquitto
 from tests.facility import Facility
@@ -30,6 +31,7 @@ OTHERS_LIVE_S = 14.0  # broker and collector at most: so many die while the agen
 AWAY_S = 0.3  # at most, until what was killed is started again
 LOST_TIME_S = 180.0  # simulated, at most, that passes while the agent is away: three windows
 LAST_WINDOWS = 6  # that the last agent measures
+MOST_S = 3.0  # from the start to the first poll
 DRAIN_S = 400.0  # for the rest to arrive in the end: the agent itself waits for 300
 
 
@@ -70,8 +72,7 @@ class _Agent:
     autopsy: Autopsy
     chance: random.Random
     lives: list[Life] = field(default_factory=list)
-    first_polls_s: list[float] = field(default_factory=list)
-    unpolled: int = 0
+    starts: Starts = field(default_factory=Starts)
     _began: tuple[float, float] = (0.0, 0.0)
 
     def start(self) -> None:
@@ -92,10 +93,7 @@ class _Agent:
         """Note from when to when it lived."""
         began_sim_s, began_s = self._began
         self.lives.append(Life(began_sim_s, self.parts.now_s()))
-        if self.witness.first_s is None:
-            self.unpolled += 1
-        else:
-            self.first_polls_s.append(self.witness.first_s - began_s)
+        self.starts.add(self.witness.first_s, began_s, time.monotonic())
 
 
 def measure(seed: int, *, short: bool) -> dict[str, Any]:
@@ -121,20 +119,23 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
         findings = parts.query("SELECT kind, text FROM finding")
         if not (verdict.holds and code == 0):
             print(parts.agent.log.read_text()[-4000:])
-    times = sorted(agent.first_polls_s)
     return {
         "seed": seed,
         "kills": dict(zip(("agent", "broker", "collector"), (victim.kills for victim in victims), strict=True)),
-        "before_first_poll": agent.unpolled,
         "minutes": killed_s / 60,
         "drained_s": drained_s,
         "exit_code": code,
-        "first_poll_s": {"n": len(times), **{f"p{p}": _share(times, p) for p in (50, 99)}, "max": times[-1]},
+        "first_poll_s": agent.starts.figures(),
         "autopsies": agent.autopsy.done,
+        "records_in_spools": agent.autopsy.records,
         "autopsy_faults": agent.autopsy.found[:20],
         "findings": findings[:20],
         **asdict(verdict),
-        "holds": verdict.holds and not agent.autopsy.found and not findings and code == 0,
+        "holds": verdict.holds
+        and not agent.autopsy.found
+        and not findings
+        and code == 0
+        and agent.starts.figures()["longest"] < MOST_S,
     }
 
 
@@ -166,7 +167,3 @@ def _finish(agent: _Agent) -> tuple[float, int]:
     parts.agent.start()
     code = parts.agent.finish(DRAIN_S)
     return time.monotonic() - began_s, code
-
-
-def _share(times: list[float], percent: int) -> float:
-    return times[min(len(times) - 1, round(len(times) * percent / 100))]

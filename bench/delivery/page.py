@@ -66,7 +66,7 @@ def _kills(figures: Figures) -> str:
 | | |
 |---|---:|
 | `kill -9` of agent, broker, collector | {died["agent"]:,}, {died["broker"]}, {died["collector"]} |
-| of the agent, before its first poll | {figures["before_first_poll"]} |
+| of the agent, before its first poll | {first["killed"]:,} |
 | took | {figures["minutes"]:.0f} minutes |
 | windows that an agent closed for sure (of 20 meters each) | {figures["windows"]:,} |
 | summaries at the collector | {figures["summaries"]:,} |
@@ -77,9 +77,11 @@ def _kills(figures: Figures) -> str:
 | {figures["undeclared"]}, {figures["invented"]}, {figures["wrong_coverage"]} |
 | checkpoints whose head and signature were checked; faults in the chain | {figures["checkpoints"]:,}; \
 {figures["broken"]} |
-| spools that were examined after a kill; faults in them | {figures["autopsies"]:,}; {len(figures["autopsy_faults"])} |
-| start of the agent to its first request at a meter: median, 99th percentile, longest of {first["n"]:,} \
-| {first["p50"]:.2f} s, {first["p99"]:.2f} s, {first["max"]:.2f} s |"""
+| spools that were examined after a kill; records in them; faults \
+| {figures["autopsies"]:,}; {figures["records_in_spools"]:,}; {len(figures["autopsy_faults"])} |
+| start of the agent to its first request at a meter: median, 99th percentile, longest of {first["polled"]:,} \
+| {first["p50"]:.2f} s, {first["p99"]:.2f} s, {first["longest"]:.2f} s |
+| longest start that a kill cut short before its first request | {first["longest_killed"]:.2f} s |"""
 
 
 def _broker(figures: Figures) -> str:
