@@ -6,6 +6,7 @@
     flatwatt ca serve DIR --host H                the service where gateways enrol and renew
     flatwatt ca token DIR campus-01               a token for one gateway: `flatwatt enrol URL TOKEN` takes it there
     flatwatt ca revoke DIR campus-01              let it in no more
+    flatwatt ca check DIR mqtts://broker.example  does the broker keep its rules
     flatwatt ca list DIR                          who has a certificate, and until when
 
 docs/identity.md walks through all of it. Gateways are named [a-z0-9-]{1,32}, parts of the centre with a dot.
@@ -13,6 +14,7 @@ docs/identity.md walks through all of it. Gateways are named [a-z0-9-]{1,32}, pa
 
 import argparse
 import logging
+import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 HELP = "the authority that lets gateways in"
 
+_PROBE_DAYS = 600 / 86_400  # of the certificate with which a broker is tried: ten minutes
 _DAYS_MOST = 3650.0  # the life of the authority itself
 
 
@@ -51,6 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing = _action(inner, "list", "show who has a certificate, and until when")
     listing.add_argument("--log", action="store_true", help="show everything that was issued, refused and revoked")
     listing.add_argument("--json", action="store_true", help="write JSON")
+    check = _action(inner, "check", "try whether a broker keeps its rules, as a gateway would")
+    check.add_argument("url", metavar="URL", help="the broker, mqtts://HOST[:PORT]")
     serve = _action(inner, "serve", "serve enrolment and renewal")
     serve.add_argument("--http", metavar="HOST:PORT", default="0.0.0.0:8443", help="where it listens")
     serve.add_argument("--host", action="append", default=[], metavar="HOST", help="a name that gateways reach it by")
@@ -75,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         return {
             "init": _init, "token": _token, "issue": _issue, "revoke": _revoke, "crl": _crl, "list": _list,
-            "serve": _serve,
+            "check": _check, "serve": _serve,
         }[args.action](authority, args)  # fmt: skip
     finally:
         authority.close()
@@ -140,6 +145,25 @@ def _list(authority: "Authority", args: argparse.Namespace) -> int:
         for issued in authority.newest()
     ]
     _show(rows, as_json=args.json)
+    return 0
+
+
+def _check(authority: "Authority", args: argparse.Namespace) -> int:
+    from collector.broker_access import parse_url
+    from collector.ca.authority import CERTIFICATE_FILE
+    from collector.ca.broker_check import Visitor, contexts
+
+    host, port, is_encrypted = parse_url(args.url)
+    if not is_encrypted:
+        raise InputError(f"URL: {args.url} is not encrypted; expected mqtts://HOST[:PORT]")
+    name = f"probe-{secrets.token_hex(4)}"
+    tls, stranger = contexts(args.folder / CERTIFICATE_FILE, *authority.issue(name, _PROBE_DAYS, ()))
+    failed = 0
+    for what, is_kept in Visitor(host, port, name, tls, stranger).findings():
+        say(f"{'kept  ' if is_kept else 'BROKEN'}  {what}")
+        failed += not is_kept
+    if failed:
+        raise FlatwattError(f"{args.url} does not keep {failed} of its rules: see acl_file in deploy/mosquitto.conf")
     return 0
 
 

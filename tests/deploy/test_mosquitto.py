@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from tests.broker import Broker, free_port
 from tests.deploy.authority import Authority
 
@@ -143,6 +144,24 @@ def test_nobody_connects_without_a_valid_certificate(fleet: tuple[Broker, Path],
         name for name, options in shown.items() if not client(broker, "mosquitto_pub", *options, *word).returncode
     ]
     assert let_in == ["valid"]
+
+
+def test_a_broker_that_keeps_its_rules_is_told_from_one_that_does_not(
+    fleet: tuple[Broker, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a file of rules everybody may say everything, and nothing else would show it."""
+    broker, folder = fleet
+    url = f"mqtts://127.0.0.1:{broker.port}"
+    kept = main(["ca", "check", str(folder), url]), capsys.readouterr().out
+    config = folder / "mosquitto.conf"
+    config.write_text(re.sub(r"^acl_file .*", "", config.read_text(), flags=re.M))
+    broker.restart()
+
+    broken = main(["ca", "check", str(folder), url]), capsys.readouterr().out
+
+    assert (kept[0], kept[1].count("kept"), kept[1].count("BROKEN")) == (0, 7, 0)
+    assert broken[0] == 1
+    assert "BROKEN  a gateway does not speak as another" in broken[1]
 
 
 def test_a_revocation_counts_from_the_next_reload(fleet: tuple[Broker, Path]) -> None:
