@@ -20,10 +20,12 @@ _DAY_SUMS = f"""
     FROM summary WHERE gateway = :gateway AND meter = :meter AND start_s >= :day_s AND start_s < :end_s
 """  # noqa: S608 - built of constants
 _IN_FORCE = """
-    NOT EXISTS (SELECT 1 FROM gap AS later WHERE later.gateway = gap.gateway AND later.stream = gap.stream
-                AND gap.seq BETWEEN later.from_seq AND later.through_seq)
+    NOT EXISTS (SELECT 1 FROM gap AS later
+                WHERE later.gateway = gap.gateway AND later.stream = gap.stream AND later.seq > gap.seq
+                AND (gap.seq BETWEEN later.from_seq AND later.through_seq
+                     OR gap.from_seq >= later.from_seq AND gap.through_seq <= later.through_seq))
 """
-"""A gap record that was dropped itself lives on in the totals of the gap that covers it."""
+"""A gap whose own record was dropped is told again by a later one, alone or joined with its neighbours."""
 _GAPS_OF_DAY = f"""
     SELECT gap_total.stream, from_seq, through_seq, start_s, end_s, load_wh, mining_wh, active_energy_import_wh,
            active_energy_export_wh
