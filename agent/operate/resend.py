@@ -23,10 +23,11 @@ class Resend:
         if first > self._spool.last_seq:
             raise FlatwattError(f"the newest record of stream {self._spool.stream} is {self._spool.last_seq}")
         last = min(last, self._spool.last_seq)
-        kept = max(first, self._spool.floor + 1)
+        kept_from_seq = self._spool.floor + 1
+        kept = max(first, kept_from_seq)
         sent, gone = max(0, last - kept + 1), min(last + 1, kept) - first
         if sent:
             self._send_again(kept, last)
         text = f"{sent} records go out again; {gone} are not in the spool any more"
-        done(Outcome(text, {"stream": self._spool.stream, "from_seq": kept, "through_seq": last,
-                            "sent": sent, "gone": gone}))  # fmt: skip
+        data = {"stream": self._spool.stream, "kept_from_seq": kept_from_seq, "sent": sent, "gone": gone}
+        done(Outcome(text, data))

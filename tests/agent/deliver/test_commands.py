@@ -1,11 +1,16 @@
 """Which commands the gateway believes, and which not."""
 
 import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.deliver.commands import LONGEST_S, Book, CommandDesk, NotYetError, Order, RefusalError
+from agent.deliver.keys import load_public_key
 from agent.deliver.wire import Trust
 from tests.operator import GATEWAY, NOW_S, Operator
 
@@ -138,3 +143,18 @@ def test_another_key_of_the_operator_counts_from_the_start() -> None:
 
     assert at.judge(OPERATOR.order(counter=1), NOW_S, "S") is not None
     assert at.book.under_way == {2**52: "capture"}
+
+
+def test_a_command_made_with_openssl_alone_is_believed(tmp_path: Path) -> None:
+    """The page shows how; the key may lie where no flatwatt is."""
+    page = (Path(__file__).parents[3] / "docs/commands.md").read_text()
+    script = page.split("```bash\n")[1].split("```")[0]
+    bash = shutil.which("bash")
+    assert bash
+
+    subprocess.run([bash, "-euc", script], cwd=tmp_path, check=True, capture_output=True)
+
+    public_key = load_public_key(tmp_path / "operator.key.pub")
+    order = CommandDesk(GATEWAY, public_key, Book()).judge((tmp_path / "command.json").read_bytes(), time.time(), "I")
+    assert order is not None
+    assert (order.command, order.arguments) == ("diagnose", {})
