@@ -46,7 +46,7 @@ class Outbox:
         self._spool = spool
         self._by_broker = by_broker
         self.in_flight = IN_FLIGHT
-        self.throttled = False  # a backlog waits for nothing but its rate
+        self.throttled = False  # something waits for its turn or its rate: look again soon
         self._bucket = Bucket(drain_per_s, max(IN_FLIGHT, drain_per_s * _BURST_S), chance)
         self._question = Patience(min(_PROBE_S, resend_after_s), resend_after_s * _ASKED)
         self._repetition = Patience(_GRACE_S, max(_GRACE_S, resend_after_s))
@@ -119,8 +119,8 @@ class Outbox:
     def take(self, now_s: float) -> Envelope | None:
         """Give the next record to send; None where there is none, or none may go yet."""
         self.look(now_s)
-        self.throttled = False
-        if len(self._flying) >= self.in_flight:
+        self.throttled = len(self._flying) >= self.in_flight
+        if self.throttled:
             return None
         envelope = self._next_alarm()
         if envelope is None and not (self._held and (now_s < self._held_until_s or self._flying)):
@@ -151,7 +151,10 @@ class Outbox:
         return self._first_waiting(self._live_from)
 
     def _next_of_backlog(self, now_s: float) -> Envelope | None:
-        if not self._waiting or self._unanswered >= _UNANSWERED or len(self._flying) >= _BACKLOG_IN_FLIGHT:
+        if not self._waiting or self._unanswered >= _UNANSWERED:
+            return None
+        if len(self._flying) >= _BACKLOG_IN_FLIGHT:
+            self.throttled = True
             return None
         envelope = self._first_waiting(0)
         if envelope is not None and not self._bucket.take(now_s):
