@@ -20,7 +20,7 @@ from agent.errors import FlatwattError
 from agent.operate.executor import Done, Outcome
 from agent.records import Sample
 
-MOST_SAMPLES = 900  # of a meter: a quarter of an hour at one a second, some 250 kB
+MOST_SAMPLES = 900  # of a meter: a quarter of an hour at one a second, 400 kB of 26 quantities
 MOST_BYTES = 65_536  # gzipped; a meter that flickers in every digit fills it in a quarter of an hour
 _PART = 24_000  # letters of base64 in a reply: a line of 9600 bit/s carries it within the keep-alive
 
