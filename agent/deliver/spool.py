@@ -225,7 +225,9 @@ class Spool:
         try:
             db = spool_file.connect(path)
             try:
-                if not existed or not spool_file.has_tables(db):
+                if not spool_file.has_tables(db):
+                    if mark is not None:
+                        raise EvidenceError("the file holds nothing")
                     return self._made(db, {})
                 spool_file.migrate(db)
                 spool_damage.check(db, self.gateway, mark, path.stat().st_size)

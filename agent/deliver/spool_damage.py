@@ -13,13 +13,13 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from agent.deliver import chain
 from agent.deliver.durable import sync_folder
-from agent.deliver.spool_file import META, VERSION, Row
+from agent.deliver.spool_file import META, VERSION, Row, read_slots
 from agent.deliver.spool_mark import Mark
 from agent.errors import EvidenceError, FlatwattError
 
@@ -97,16 +97,19 @@ def put_aside(path: Path, why: str, mark: Mark | None) -> tuple[Loss, dict[str, 
     aside = files_aside(path)
     file = aside[-1] if aside else None
     meta, slots = read_notes(file) if file else ({}, {})
-    stream, seq, floor = meta.get("stream"), meta.get("seq"), meta.get("floor", meta.get("receipted"))
-    known = seq if isinstance(seq, int) else None
-    if mark is not None and (stream == mark.stream or stream is None):
-        stream, known = mark.stream, max(mark.seq, known or 0)
-    loss = Loss(
-        file, why, stream if isinstance(stream, str) else None, known, floor if isinstance(floor, int) else None
-    )
+    loss = _loss(file, why, meta, mark)
     for old in aside[:-KEPT_FILES]:
         delete_aside(old)
     return loss, slots
+
+
+def _loss(file: Path | None, why: str, meta: Mapping[str, object], mark: Mark | None) -> Loss:
+    """Say what is lost: of the stream that was written last, which an old copy in its place need not be."""
+    stream, seq, floor = meta.get("stream"), meta.get("seq"), meta.get("floor", meta.get("receipted"))
+    if not isinstance(stream, str) or (mark is not None and stream != mark.stream):
+        return Loss(file, why, mark.stream if mark else None, mark.seq if mark else None, None)
+    seqs = [number for number in (seq, mark.seq if mark else None) if isinstance(number, int)]
+    return Loss(file, why, stream, max(seqs, default=None), floor if isinstance(floor, int) else None)
 
 
 def files_aside(path: Path) -> list[Path]:
@@ -202,7 +205,7 @@ def read_notes(file: Path) -> tuple[dict[str, object], dict[str, bytes]]:
         with contextlib.suppress(sqlite3.Error):
             for key, value in db.execute("SELECT key, value FROM meta"):
                 meta[str(key)] = value
-        slots |= {str(name): bytes(value) for name, value in db.execute("SELECT name, value FROM slot")}
+        slots = read_slots(db)
     return meta, slots
 
 

@@ -7,6 +7,7 @@ one that was not leaves no trace. Raises what SQLite raises; :mod:`agent.deliver
 import contextlib
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -34,17 +35,17 @@ CREATE TABLE record (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT
                      payload BLOB NOT NULL, head BLOB NOT NULL) STRICT;
 CREATE INDEX record_rare ON record (kind, seq) WHERE kind <> '{BULK}';
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE slot (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE slot (name TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 CREATE TABLE dropped (through INTEGER PRIMARY KEY, head BLOB NOT NULL) STRICT;
 """
 _FROM_1 = f"""
 BEGIN IMMEDIATE;
 DROP INDEX record_kind;
 CREATE INDEX record_rare ON record (kind, seq) WHERE kind <> '{BULK}';
-CREATE TABLE slot (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE slot (name TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
 CREATE TABLE dropped (through INTEGER PRIMARY KEY, head BLOB NOT NULL) STRICT;
-INSERT INTO slot SELECT 'memory', value FROM meta WHERE key = 'state' AND length(value);
-INSERT INTO slot SELECT key, CAST(value AS BLOB) FROM meta WHERE key LIKE 'note:%';
+INSERT INTO slot SELECT 'memory', value, crc32(value) FROM meta WHERE key = 'state' AND length(value);
+INSERT INTO slot SELECT key, CAST(value AS BLOB), crc32(CAST(value AS BLOB)) FROM meta WHERE key LIKE 'note:%';
 DELETE FROM meta WHERE key = 'state' OR key LIKE 'note:%';
 INSERT INTO meta SELECT 'floor', value FROM meta WHERE key = 'receipted';
 INSERT INTO meta SELECT 'floor_head', value FROM meta WHERE key = 'receipted_head';
@@ -71,7 +72,7 @@ class SpoolFile:
         self.receipted_head: bytes = meta["receipted_head"]
         self.floor: int = meta["floor"]
         self.floor_head: bytes = meta["floor_head"]
-        self.slots: dict[str, bytes] = dict(db.execute("SELECT name, value FROM slot"))
+        self.slots = read_slots(db)
         self._deleted = self.floor  # in the table; a receipt may be further
 
     def commit(
@@ -149,7 +150,8 @@ class SpoolFile:
         self._write_meta(receipted=self.receipted, receipted_head=self.receipted_head)
 
     def _write_slots(self, slots: Mapping[str, bytes]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO slot VALUES (?, ?)", [item for item in slots.items() if item[1]])
+        rows = [(name, value, zlib.crc32(value)) for name, value in slots.items() if value]
+        self._db.executemany("INSERT OR REPLACE INTO slot VALUES (?, ?, ?)", rows)
         self._db.executemany("DELETE FROM slot WHERE name = ?", [(name,) for name, value in slots.items() if not value])
 
     def _write_meta(self, **values: object) -> None:
@@ -192,9 +194,16 @@ def create(db: sqlite3.Connection, gateway: str, slots: Mapping[str, bytes]) -> 
     heads = dict.fromkeys(("head", "receipted_head", "floor_head"), head)
     db.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};")
     db.executemany("INSERT INTO meta VALUES (?, ?)", {**meta, **heads}.items())
-    db.executemany("INSERT INTO slot VALUES (?, ?)", slots.items())
+    rows = [(name, value, zlib.crc32(value)) for name, value in slots.items() if value]
+    db.executemany("INSERT INTO slot VALUES (?, ?, ?)", rows)
     db.execute("COMMIT")
     return SpoolFile(db)
+
+
+def read_slots(db: sqlite3.Connection) -> dict[str, bytes]:
+    """Give the slots whose bytes are as they were written: no chain covers them."""
+    rows = db.execute("SELECT name, value, crc FROM slot")
+    return {name: value for name, value, crc in rows if zlib.crc32(value) == crc}
 
 
 def has_tables(db: sqlite3.Connection) -> bool:
@@ -205,5 +214,6 @@ def has_tables(db: sqlite3.Connection) -> bool:
 def migrate(db: sqlite3.Connection) -> int:
     """Bring the tables of an earlier version up to this one; give the version that they have then."""
     while script := _MIGRATIONS.get(version := int(db.execute("PRAGMA user_version").fetchone()[0])):
+        db.create_function("crc32", 1, zlib.crc32, deterministic=True)
         db.executescript(script)
     return version

@@ -46,32 +46,36 @@ class Upkeep:
         loss, spool = self._spool.loss, self._spool
         if loss is None or spool.storage == "memory":
             return False
-        after, count = self._salvaged(loss)
+        _, after, count = self._salvaged()
         rows, end = spool_damage.readable(loss.file, after, loss.floor or 0, _SLICE) if loss.file else ([], None)
         if end is not None and end >= (loss.last_seq or after) and not rows:
             end = None
         with spool.batch() as batch:
             count += take_over(batch, spool.gateway, rows)
-            batch.slots[_SALVAGED] = json.dumps([loss.stream, end, count]).encode()
+            self._note_salvaged(batch, loss, end, count)
             if end is None:
                 self._tell_salvaged(batch, loss, count)
         return end is not None
 
-    def _salvaged(self, loss: Loss) -> tuple[int, int]:
-        """Give the last record that was looked at, and how many were taken over."""
-        stream, after, count = json.loads(self._spool.slots.get(_SALVAGED, b"[null, 0, 0]"))
-        return (after, count) if stream == loss.stream else (loss.floor or 0, 0)
+    def _salvaged(self) -> tuple[bytes | None, int, int]:
+        """Give the loss that was told last, the last record of it that was looked at, and how many were taken over."""
+        loss, after, count = json.loads(self._spool.slots.get(_SALVAGED, b"[null, 0, 0]"))
+        return loss and loss.encode(), after, count
+
+    def _note_salvaged(self, batch: Batch, loss: Loss, end: int | None, count: int) -> None:
+        batch.slots[_SALVAGED] = json.dumps([loss.encode().decode(), end, count]).encode()
 
     def _tell_salvaged(self, batch: Batch, loss: Loss, count: int) -> None:
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor, "salvaged": count}
         text = f"{count} records of the spool that was put aside were taken over"
-        self._tell(batch, "spool_salvaged", text, {**data})
+        self._tell("spool_salvaged", batch, text, {**data})
         batch.slots |= {LOSS: b"", _SALVAGED: b""}
         logger.warning("%s", text)
 
     def _say_loss(self) -> None:
         """Say what was put aside, where that is not said yet."""
-        if self._spool.storage == "disk" and self._spool.loss is not None and _SALVAGED not in self._spool.slots:
+        loss = self._spool.loss
+        if self._spool.storage == "disk" and loss is not None and self._salvaged()[0] != loss.encode():
             self._say(None)
 
     def _say(self, failed: Batch | None) -> None:
@@ -87,9 +91,9 @@ class Upkeep:
                 batch.slots |= failed.slots
 
     def _tell_storage(self, batch: Batch, storage: str, text: str) -> None:
-        self._tell(batch, "storage", text, {"storage": storage})
+        self._tell("storage", batch, text, {"storage": storage})
 
-    def _tell(self, batch: Batch, name: str, text: str, data: dict[str, float | int | str | None]) -> None:
+    def _tell(self, name: str, batch: Batch, text: str, data: dict[str, float | int | str | None]) -> None:
         now = self._read_clock()
         enter_event(batch, self._spool.gateway, name, int(now.utc_s), now.trust, text, data)
 
@@ -97,8 +101,8 @@ class Upkeep:
         kept = f"it is kept as {loss.file.name}" if loss.file else "nothing is left of it"
         text = f"the spool was damaged: {loss.why}; {kept}, and a new stream begins"
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
-        self._tell(batch, "spool_corrupt", text, {**data})
-        batch.slots[_SALVAGED] = json.dumps([loss.stream, loss.floor or 0, 0]).encode()
+        self._tell("spool_corrupt", batch, text, {**data})
+        self._note_salvaged(batch, loss, loss.floor or 0, 0)
         logger.warning("%s", text)
 
     def _return(self) -> None:
