@@ -15,7 +15,8 @@ from agent.deliver import wire
 from collector.store.days import Day, day_of, days_of_gaps
 
 CORRECTED_MOST = 200_000  # records that one correction dates anew: 100 days of 20 meters, some seconds of work
-CORRECTIONS_MOST = 100  # a stream's corrections at most: a clock is set once a boot
+CORRECTIONS_MOST = 2000  # a stream's corrections at most: a boot a day for five years
+CORRECTED_AGAIN_MOST = 10  # corrections of the same records at most: an honest gateway needs one
 OFFSET_MOST_S = 1e10  # 300 years: a clock that starts in 1970 or 2106 is nearer
 
 _TIME_MOST_S = 253_402_300_799  # as in collector/ingest/reading.py
@@ -146,9 +147,13 @@ def _date_anew(
 ) -> set[Day]:
     """Put a correction into force, or (None) out of it, and project the records that it speaks of again."""
     where = "WHERE gateway = ? AND stream = ?"
-    (known,) = db.execute(f"SELECT count(*) FROM correction {where}", (gateway, event.stream)).fetchone()  # noqa: S608
     first, last, _ = _correction(event) or (0, 0, 0.0)
-    if correction and (known >= CORRECTIONS_MOST or last - first > CORRECTED_MOST):
+    known, again = db.execute(
+        f"SELECT count(*), total(from_seq <= ? AND through_seq >= ?) FROM correction {where}",  # noqa: S608
+        (last, first, gateway, event.stream),
+    ).fetchone()
+    excessive = known >= CORRECTIONS_MOST or again >= CORRECTED_AGAIN_MOST or last - first > CORRECTED_MOST
+    if correction and excessive:
         return set()
     days: set[Day] = set()
     concerned = list(_stored(db, gateway, event.stream, first, last))

@@ -101,6 +101,19 @@ def test_what_a_spool_tells_again_is_there_once(desk: Desk) -> None:
     assert counts == [1, 1, 1, 6]
 
 
+def test_the_same_records_are_not_corrected_without_end(desk: Desk) -> None:
+    """Each correction projects its records again; a clock that is set at each boot corrects others each time."""
+    gateway = FakeGateway()
+    desk.commit(gateway.summary(clock="U"), gateway.summary(window=1, clock="U"))
+    for _ in range(12):
+        desk.commit(gateway.event("late", None, "clock_correction", from_seq=1, through_seq=1, offset_s=HOUR_S))
+
+    desk.commit(gateway.event("late", None, "clock_correction", from_seq=2, through_seq=2, offset_s=HOUR_S))
+
+    ranges = table(desk, "from_seq", "correction")
+    assert ranges == [(1,)] * 10 + [(2,)]
+
+
 @pytest.mark.parametrize("data", [{}, {"from_seq": 1}, {"from_seq": 1, "through_seq": 10**30, "offset_s": 5.0}])
 def test_a_senseless_correction_changes_nothing(desk: Desk, data: dict[str, float]) -> None:
     """It stays an event that anybody can read."""
