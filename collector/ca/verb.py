@@ -37,13 +37,13 @@ _DAYS_MOST = 3650.0  # the life of the authority itself
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs within."""
     inner = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    init = _action(inner, "init", "make a new authority")
+    init = _action(inner, "init", "begin an authority")
     init.add_argument("--name", default="flatwatt authority", help="as it stands in every certificate")
     token = _action(inner, "token", "give out a token that enrols one gateway, once")
     token.add_argument("gateway", metavar="GATEWAY", help="its id in gateway.toml")
     token.add_argument("--hours", type=_positive, metavar="N", default=24.0, help="how long it can be used")
     token.add_argument("--replace", action="store_true", help="let another key in, and revoke what the old one has")
-    issue = _action(inner, "issue", "make key and certificate of a part of the centre")
+    issue = _action(inner, "issue", "issue key and certificate to a part of the centre")
     issue.add_argument("name", metavar="NAME", help="with a dot: centre.broker, centre.collector, centre.reader")
     issue.add_argument("--host", action="append", default=[], metavar="HOST", help="makes it a server, reached by this")
     issue.add_argument("--days", type=_positive, metavar="N", default=365.0, help="how long it is valid")
