@@ -1,6 +1,6 @@
 """Windows of records for the tests of the spool: summaries, alarms and a checkpoint, as the pipeline writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,11 +10,15 @@ from agent.deliver.entry import enter
 from agent.deliver.keys import GatewayKey, load_gateway_key
 from agent.deliver.sacrifice import Bounds
 from agent.deliver.spool import Spool
+from agent.deliver.upkeep import Upkeep
+from agent.records import ClockReading
 from tests.agent.deliver.centre import GATEWAY
 
 WINDOW_S = 900
 DAY_S = 86_400
 START_S = 20_500 * DAY_S
+Opened = Callable[[], tuple[Spool, Upkeep]]
+NOW = ClockReading(utc_s=START_S, boot_s=1.0, boot_id="b", trust="S", error_s=0.0)
 LOOSE = Bounds(spool_bytes=2**28, windows=100_000, disk_free_bytes=0)
 
 
@@ -68,3 +72,15 @@ def events(spool: Spool) -> list[str]:
 def field(message: wire.Message, name: str) -> object:
     """Give a field of a message of whatever kind."""
     return msgspec.structs.asdict(message)[name]
+
+
+def summaries(spool: Spool) -> list[object]:
+    """Give the windows of meter m0 that wait."""
+    return [field(summary, "start_s") for summary in records(spool, "summary") if field(summary, "meter") == "m0"]
+
+
+def damaged(path: Path, text: bytes) -> None:
+    """Flip a bit behind the last place where a text stands in a file."""
+    data = bytearray(path.read_bytes())
+    data[data.rindex(text) + len(text)] ^= 1
+    path.write_bytes(data)
