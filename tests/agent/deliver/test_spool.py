@@ -185,7 +185,7 @@ def test_the_log_of_an_emptied_file_is_put_aside_with_it(path: Path) -> None:
     new = Spool(path, GATEWAY)
 
     assert new.loss is not None
-    assert new.loss.file.with_name(f"{new.loss.file.name}-wal").read_bytes() == log
+    assert path.with_name("spool.db.corrupt-1-wal").read_bytes() == log
 
 
 def test_notes_of_a_wrong_type_are_damage(path: Path) -> None:
