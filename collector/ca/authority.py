@@ -48,10 +48,10 @@ def create(folder: Path, name: str, now_s: float) -> None:
     if (folder / KEY_FILE).exists():
         raise InputError(f"{folder / KEY_FILE}: there is an authority already, and it stays; name another folder")
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        (folder / ENROLLED).mkdir(mode=0o755, exist_ok=True)
         for path in (folder, folder / ENROLLED):
-            path.chmod(0o755)
+            if not path.exists():
+                path.mkdir(parents=True)
+                path.chmod(0o755)  # whatever the umask: broker and collector read in it
         key = chain.new_key()
         pem = root(key, name, now_s).public_bytes(serialization.Encoding.PEM)
         write_file(folder / CERTIFICATE_FILE, pem, _PUBLIC)

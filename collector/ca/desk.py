@@ -1,6 +1,7 @@
 """What the enrolment service answers: a gateway shows a token or its enrolled key, and gets a certificate."""
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections import OrderedDict
@@ -38,7 +39,7 @@ class Patience:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address: refusals, as of
+        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # line of an address: refusals, as of
 
     def is_over(self, address: str) -> bool:
         """Say whether this address has to wait."""
@@ -46,14 +47,27 @@ class Patience:
 
     def refused(self, address: str) -> None:
         """Note one more refusal."""
-        self._spent[address] = (self._refusals(address) + 1, self._now_s())
-        self._spent.move_to_end(address)
+        self._spent[_line(address)] = (self._refusals(address) + 1, self._now_s())
+        self._spent.move_to_end(_line(address))
         while len(self._spent) > ADDRESSES:
             self._spent.popitem(last=False)
 
     def _refusals(self, address: str) -> float:
-        refusals, as_of_s = self._spent.get(address, (0.0, self._now_s()))
+        refusals, as_of_s = self._spent.get(_line(address), (0.0, self._now_s()))
         return max(0.0, refusals - (self._now_s() - as_of_s) / REFUSAL_S)
+
+
+def _line(address: str) -> str:
+    """Give what belongs to one customer: an address, or the 2^64 that one line has with IPv6.
+
+    >>> _line("10.0.0.1"), _line("2001:db8::77:1")
+    ('10.0.0.1', '2001:db8::')
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_address(int(parsed) >> 64 << 64)) if parsed.version == 6 else address
 
 
 class Desk:

@@ -14,7 +14,6 @@ docs/identity.md walks through all of it. Gateways are named [a-z0-9-]{1,32}, pa
 
 import argparse
 import logging
-import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 HELP = "the authority that lets gateways in"
 
-_PROBE_DAYS = 600 / 86_400  # of the certificate with which a broker is tried: ten minutes
+_PROBE, _PROBE_DAYS = "flatwatt-probe", 600 / 86_400  # as whom a broker is tried, with a certificate of ten minutes
 _DAYS_MOST = 3650.0  # the life of the authority itself
 
 
@@ -156,10 +155,9 @@ def _check(authority: "Authority", args: argparse.Namespace) -> int:
     host, port, is_encrypted = parse_url(args.url)
     if not is_encrypted:
         raise InputError(f"URL: {args.url} is not encrypted; expected mqtts://HOST[:PORT]")
-    name = f"probe-{secrets.token_hex(4)}"
-    tls, stranger = contexts(args.folder / CERTIFICATE_FILE, *authority.issue(name, _PROBE_DAYS, ()))
+    tls, stranger = contexts(args.folder / CERTIFICATE_FILE, *authority.issue(_PROBE, _PROBE_DAYS, ()))
     failed = 0
-    for what, is_kept in Visitor(host, port, name, tls, stranger).findings():
+    for what, is_kept in Visitor(host, port, _PROBE, tls, stranger).findings():
         say(f"{'kept  ' if is_kept else 'BROKEN'}  {what}")
         failed += not is_kept
     if failed:
