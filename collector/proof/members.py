@@ -117,7 +117,7 @@ Check it, first the file as a whole, then one stream by its own signatures:
     sha256sum -c SHA256SUMS
     openssl dgst -sha256 -verify collector.pem -signature SHA256SUMS.sig SHA256SUMS
 
-docs/evidence.md of flatwatt has a script of thirty lines that follows a stream
+docs/evidence.md of flatwatt has a script of sixty lines that follows a stream
 with sha256sum and openssl alone, and `flatwatt verify FILE` does it for all.
 
 The keys in this file prove nothing about who owns them: compare

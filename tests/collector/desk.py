@@ -1,5 +1,7 @@
 """A collector's database and intake without a broker."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent.deliver import chain, wire
@@ -41,6 +43,14 @@ class Desk:
         """Look who is not heard."""
         with self._ledger.transaction():
             silence.look(self._ledger, listening_s, int(self.now_s))
+
+    @contextmanager
+    def running(self) -> Iterator[Intake]:
+        """Let the intake work by itself for a while, connected."""
+        self._intake.start(lambda _topic, _payload: None)
+        self._intake.connected()
+        yield self._intake
+        self._intake.stop()
 
     def enrol(self, enrolled: Enrolled) -> None:
         """Let in only who is enrolled, from now on."""

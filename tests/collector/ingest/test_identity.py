@@ -1,16 +1,19 @@
 """Is a gateway the one that it says: keys, boots, restored disks, clones, silence."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
 
 from agent.deliver.keys import public_pem
-from collector.ingest import batch
+from collector.ingest import batch, intake
 from collector.ingest.enrolled import Enrolled
 from collector.store import findings as store_findings
 from collector.store.reader import reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import WINDOW_S, FakeGateway
+from tests.collector.program import until
 
 
 def findings(desk: Desk) -> list[tuple[str, str]]:
@@ -127,6 +130,29 @@ def test_who_did_not_listen_calls_nobody_silent(desk: Desk) -> None:
     desk.look(listening_s=desk.now_s - 60)
 
     assert findings(desk) == []
+
+
+def test_the_intake_looks_by_itself_while_it_is_connected(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing arrives, and it finds the silence all the same; without a broker it calls nobody silent."""
+    monkeypatch.setattr(intake, "LOOK_S", 0.02)
+    desk.commit(booted("a").status())
+    with desk.running() as running:
+        running.lost()
+        desk.now_s += 4 * WINDOW_S
+        time.sleep(0.1)
+        away = findings(desk)
+        running.connected()
+        desk.now_s += 4 * WINDOW_S
+        found = until(lambda: findings(desk), bool)
+
+    assert (away, found) == ([], [("silence", "open")])
+
+
+def test_every_kind_of_finding_is_explained() -> None:
+    """Each has a row with what to do in the page on evidence, and no other has."""
+    page = (Path(__file__).parents[3] / "docs/evidence.md").read_text().split("## What a person does with a finding")[1]
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == set(store_findings.KINDS)
 
 
 def test_the_next_key_is_believed_when_the_old_one_names_it(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from tests.collector.program import Collector, collector, until
 NOBODY = "mqtt://127.0.0.1:9"  # the discard port: no broker
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"></script><script>document.title='owned'</script>"
 STATIC = Path(__file__).parents[3] / "collector/web/static"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture
@@ -84,6 +85,8 @@ def test_metrics_count_what_an_alarm_may_ring_for(served: Collector) -> None:
     assert samples['flatwatt_findings_open{kind="fork"}'] == "0"
     assert samples["flatwatt_rejected_total"] == "1"
     assert float(samples["flatwatt_store_bytes"]) > 4096
+    documented = re.findall(r"^\| `(flatwatt_\w+)` \|", (DOCS / "collector.md").read_text(), re.M)
+    assert documented == re.findall(r"^# TYPE (\w+) ", text, re.M)
 
 
 @pytest.mark.parametrize(
