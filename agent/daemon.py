@@ -150,7 +150,7 @@ async def _serve(
         config.id,
         key,
         clock.now_s,
-        report=lambda name, text: pipeline.tell([event(name, int(clock.now_s()), text, {})]),
+        tell=lambda name, text: pipeline.tell([event(name, int(clock.now_s()), text, {})]),
         sign_off=lambda text, data: pipeline.sign_off(event("key_rotated", int(clock.now_s()), text, {**data})),
     )
     pipeline.tell(_opening_events(spool, memory.told_until_s, int(clock.now_s())))

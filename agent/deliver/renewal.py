@@ -25,13 +25,13 @@ _LOOK_S = 3600.0  # a clock that is set may make a certificate due at any time
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 3600.0  # after a failure: the centre restarts in a minute, or is away for days
 _NEXT = "key-next.pem"  # a rotation that has begun: it is finished, not taken back
 
-Report = Callable[[str, str], None]
+Tell = Callable[[str, str], None]
 
 
 class Renewal:
     """The certificate of one gateway.
 
-    ``report`` is told, as (event, text), of renewals and of what keeps them from succeeding. ``sign_off`` records
+    ``tell`` is called, as (event, text), of renewals and of what keeps them from succeeding. ``sign_off`` records
     the last event under the present key, given as (text, data), when it is followed by another.
     """
 
@@ -42,7 +42,7 @@ class Renewal:
         key: GatewayKey,
         now_s: Callable[[], float],
         *,
-        report: Report,
+        tell: Tell,
         sign_off: Callable[[str, Mapping[str, str]], None],
         first_pause_s: float = _FIRST_PAUSE_S,
     ) -> None:
@@ -51,7 +51,7 @@ class Renewal:
         self._gateway = gateway
         self._key = key
         self._now_s = now_s
-        self._report = report
+        self._tell = tell
         self._sign_off = sign_off
         self._first_pause_s = first_pause_s
         self._told = ""
@@ -109,7 +109,7 @@ class Renewal:
         grant = await asyncio.to_thread(identity.centre.renew, self._gateway, self._key)
         keep_identity(self._folder, identity.centre, grant)
         renewed = read_identity(self._folder) or identity
-        self._report("certificate_renewed", f"the certificate is valid until {_day(renewed.not_after_s)}")
+        self._tell("certificate_renewed", f"the certificate is valid until {_day(renewed.not_after_s)}")
         return renewed
 
     def _trouble(self, why: str) -> None:
@@ -118,7 +118,7 @@ class Renewal:
             return
         self._told = why
         logger.warning("the certificate is not renewed: %s", why)
-        self._report("certificate_trouble", f"the certificate is not renewed, and it is tried again: {why}")
+        self._tell("certificate_trouble", f"the certificate is not renewed, and it is tried again: {why}")
 
 
 def due_s(identity: Identity) -> float:

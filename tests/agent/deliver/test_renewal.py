@@ -51,7 +51,7 @@ class Gateway:
             self.name,
             self.key,
             lambda: time.time() + ahead_s,
-            report=lambda event, text: self.reports.append((event, text)),
+            tell=lambda event, text: self.reports.append((event, text)),
             sign_off=lambda _text, data: self.signed_off.append((data, self.key.key_id)),
             first_pause_s=0.02,
         )
@@ -154,7 +154,7 @@ async def test_without_an_authority_the_event_alone_names_the_next_key(tmp_path:
     signed: list[str] = []
     renewal = Renewal(
         tmp_path, "free-01", key, time.time,
-        report=lambda _event, _text: None, sign_off=lambda _text, data: signed.append(data["public_key"]),
+        tell=lambda _event, _text: None, sign_off=lambda _text, data: signed.append(data["public_key"]),
     )  # fmt: skip
 
     await renewal.rotate()
