@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from tests.faults.bed import HOUR_S, START_S, Bed, Story
+from tests.faults.bed import HOUR_S, Bed
 from tests.faults.case import fault
+from tests.faults.story import START_S, Story
 
 
 def moment(hours: float) -> str:

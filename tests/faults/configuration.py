@@ -3,8 +3,9 @@
 import time
 from pathlib import Path
 
-from tests.faults.bed import HOUR_S, START_S, Bed, Story
+from tests.faults.bed import HOUR_S, Bed
 from tests.faults.case import fault
+from tests.faults.story import START_S, Story
 
 
 @fault("C1", "syntax error on reload")

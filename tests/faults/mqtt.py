@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain, wire
-from tests.faults.bed import Bed, Story
+from tests.faults.bed import Bed
 from tests.faults.case import fault
 from tests.faults.modbus import counts
 from tests.faults.mqtt_stream import PublishFilter, acknowledgement
 from tests.faults.proxy import Rewrite
+from tests.faults.story import Story
 
 COMMIT = "collector.ingest.intake:Intake.commit"
 PUT = "collector.store.ledger:Ledger.put"

@@ -8,9 +8,10 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from tests.faults.bed import Bed, Story
+from tests.faults.bed import Bed
 from tests.faults.case import NotPossibleError, fault
 from tests.faults.modbus import counts
+from tests.faults.story import Story
 
 CGROUPS = Path("/sys/fs/cgroup")
 

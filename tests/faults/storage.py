@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from tests.faults.bed import HOUR_S, START_S, Bed, Story
+from tests.faults.bed import HOUR_S, Bed
 from tests.faults.case import NotPossibleError, fault
 from tests.faults.process import Process
+from tests.faults.story import START_S, Story
 
 
 class Card:
