@@ -6,11 +6,13 @@ slow machine; where the behaviour of TCP matters, the same runs in real time wit
 """
 
 import json
+import re
 import sqlite3
 import struct
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -249,6 +251,13 @@ class Bed:
     def letters(self, meter: str) -> list[tuple[int, str]]:
         """Give start and quality of each window of a meter."""
         return self.query("SELECT start_s, quality FROM summary WHERE meter = ? ORDER BY start_s", meter)
+
+    def metric(self, name: str) -> float:
+        """Ask the collector for one of its metrics."""
+        page = re.findall(r"page: (http://[^ ]+/)", self.collector.log.read_text())[-1]
+        with urllib.request.urlopen(page + "metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(name)))
 
     def caught_up(self) -> bool:
         """Tell whether the collector has all that it knows of, and something."""
