@@ -55,6 +55,9 @@ class Birth:
             "spool_bytes": spool.bytes_used,
             "spool_bound_bytes": self._config.delivery.spool_bytes,
             "clock": "simulated" if self._is_simulated else self._read_clock().trust,
+            "period_s": self._config.poll.period_s,
+            "window_s": self._config.poll.window_s,
+            "interval": self._interval,
         }
 
     def payload(self, state: Literal["online", "offline"]) -> bytes:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     answered = _ask(path)
     status = read_status(path)
     age_s = max(0.0, time.time() - path.stat().st_mtime)
-    steps = delivery_advice(status["delivery"]) + advice(status, config.poll.period_s)
+    steps = delivery_advice(status["delivery"]) + advice(status, status["delivery"]["period_s"])
     if args.json:
         say_json({"gateway": config.id, "age_s": round(age_s, 1), **status, "advice": steps})
     else:
@@ -118,6 +118,7 @@ def _delivery(delivery: dict[str, Any]) -> list[tuple[str, str]]:
         ("sent", f"{delivery['sent']} records, {delivery['sent_again']} of them again"),
         ("spool", f"{used / 2**20:.1f} of {bound / 2**20:.0f} MiB, {used / bound:.0%}, in {_storage(delivery)}"),
         ("clock", _CLOCKS[delivery["clock"]]),
+        ("interval", _interval(delivery)),
     ]
 
 
@@ -131,6 +132,16 @@ def _last_receipt(delivery: dict[str, Any]) -> str:
     lag_s = delivery["receipt_lag_s"]
     waited = "" if lag_s is None else f", for a record that waited for {_age(lag_s)}"
     return f"{_age(delivery['last_receipt_s'])} ago{waited}"
+
+
+def _interval(delivery: dict[str, Any]) -> str:
+    """Say how often is polled and told, and who said so.
+
+    >>> _interval({"period_s": 1.0, "window_s": 300, "interval": "command"})
+    'polls every 1 s, windows of 300 s, by command until a reload'
+    """
+    by_command = ", by command until a reload" if delivery["interval"] == "command" else ""
+    return f"polls every {delivery['period_s']:g} s, windows of {delivery['window_s']} s{by_command}"
 
 
 def _storage(delivery: dict[str, Any]) -> str:

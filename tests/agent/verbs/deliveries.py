@@ -27,5 +27,8 @@ def delivery(**changes: object) -> dict[str, Any]:
         "spool_bytes": 2**20,
         "spool_bound_bytes": 2**28,
         "clock": "S",
+        "period_s": 1.0,
+        "window_s": 900,
+        "interval": "file",
     }
     return sound | changes

@@ -19,6 +19,7 @@ def test_one_look_tells_whether_the_centre_has_everything() -> None:
         "sent": "5000 records, 12 of them again",
         "spool": "1.0 of 256 MiB, 0%, in stream 9f86d081",
         "clock": "synchronised",
+        "interval": "polls every 1 s, windows of 900 s",
     }
 
 
