@@ -38,7 +38,7 @@ def deliver(spool: Spool, centre: Desk, desk: ReceiptDesk, envelopes: list[Envel
             spool.receipt(believed.through)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_collector_that_was_away_for_too_long_gets_all_energy_once(tmp_path: Path, seed: int) -> None:
     """Some of what was dropped had arrived, gaps overtake and are joined, and records come in any order."""
     chance = Random(seed)
