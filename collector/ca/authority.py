@@ -40,6 +40,8 @@ KEY_FILE, CERTIFICATE_FILE, CRL_FILE, REGISTER_FILE = "ca.key", "ca.pem", "crl.p
 ENROLLED = "enrolled"
 TRUSTED = ("collector", "operator")  # public keys that are handed to each gateway
 _PUBLIC = 0o644
+_HOUR_S = 3600
+_ISSUES_AN_HOUR = 60  # an honest gateway needs one in two months; a stolen one must not fill the disk
 _NAME_SHOWN = 80  # letters of a name that somebody made up
 
 
@@ -209,12 +211,16 @@ class Authority:
         self, name: str, key: ec.EllipticCurvePublicKey, days: float, sender: str, why: str, revoked: int
     ) -> str:
         """Refuse, or sign and log that."""
+        text = f"for {days:g} days to key {chain.key_id(chain.public_text(key))}"
+        now_s = int(self._now_s())
+        with self._register.transaction():
+            if not why and self._register.issues(name, now_s - _HOUR_S) >= _ISSUES_AN_HOUR:
+                why = f"{name} had {_ISSUES_AN_HOUR} certificates within an hour; try again later"
+            if not why:
+                pem = self._sign(name, key, days)
+                self._register.log(now_s, "issued", name, sender, text)
         if why:
             raise self._refusal(name, sender, why)
-        text = f"for {days:g} days to key {chain.key_id(chain.public_text(key))}"
-        with self._register.transaction():
-            pem = self._sign(name, key, days)
-            self._register.log(int(self._now_s()), "issued", name, sender, text)
         if revoked:
             self.publish()
         self._show(name, chain.public_text(key))

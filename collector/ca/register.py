@@ -143,6 +143,12 @@ class Register:
         )
         return cursor.lastrowid or 0
 
+    def issues(self, name: str, since_s: int) -> int:
+        """Give how many certificates a name got since then."""
+        query = "SELECT count(*) FROM log WHERE name = ? AND time_s > ? AND what = 'issued'"
+        (count,) = self._db.execute(query, (name, since_s)).fetchone()
+        return int(count)
+
     def lines(self) -> list[tuple[int, str, str, str, str]]:
         """Give the log: time, what, name, sender, text."""
         return self._db.execute("SELECT time_s, what, name, sender, text FROM log ORDER BY id").fetchall()

@@ -197,6 +197,19 @@ def test_the_next_key_is_let_in_where_the_present_one_signed_it(desk: Desk) -> N
         desk.renew(first)
 
 
+def test_a_stolen_gateway_cannot_fill_the_register(desk: Desk) -> None:
+    """Sixty certificates an hour are more than an honest one needs in ten years."""
+    key = chain.new_key()
+    desk.enrol(desk.secret(), key)
+    for _ in range(59):
+        desk.renew(key)
+
+    with pytest.raises(EvidenceError, match="had 60 certificates within an hour"):
+        desk.renew(key)
+    desk.watch.now_s += 3601
+    desk.renew(key)
+
+
 def test_a_revoked_gateway_is_out(desk: Desk) -> None:
     """At the broker by the list, at the collector by its missing key, and here for good."""
     key = chain.new_key()
