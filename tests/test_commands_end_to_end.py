@@ -94,7 +94,8 @@ def born(gateway: Gateway, interval: str) -> dict[str, Any]:
     """Wait for a birth whose intervals are of the file or by command."""
     deadline = time.monotonic() + float(PATIENCE_S)
     while time.monotonic() < deadline:
-        message = paho.mqtt.subscribe.simple(wire.topic("campus-01", "status"), port=gateway.broker.port)
+        topic = wire.topic("campus-01", "status")
+        message = paho.mqtt.subscribe.simple(topic, port=gateway.broker.port)  # type: ignore[no-untyped-call]
         status = dict(json.loads(message.payload))
         if (status["state"], status["interval"]) == ("online", interval):
             return status

@@ -29,5 +29,5 @@ class Resend:
         if sent:
             self._send_again(kept, last)
         text = f"{sent} records go out again; {gone} are not in the spool any more"
-        data = {"stream": self._spool.stream, "kept_from_seq": kept_from_seq, "sent": sent, "gone": gone}
-        done(Outcome(text, data))
+        counts = {"kept_from_seq": kept_from_seq, "sent": sent, "gone": gone}
+        done(Outcome(text, {"stream": self._spool.stream, **counts}))
