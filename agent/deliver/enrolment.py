@@ -69,16 +69,16 @@ class Centre:
         """Ask for the authority's certificate; only one with this fingerprint is believed."""
         blind = ssl.create_default_context()
         blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # the fingerprint is the check
-        pem = _ask(url, "GET", "/ca.pem", None, blind).decode("ascii", "replace")
         try:
-            der = ssl.PEM_cert_to_DER_cert(pem)
+            found = x509.load_pem_x509_certificate(_ask(url, "GET", "/ca.pem", None, blind))
         except ValueError:
             raise FlatwattError(f"{url} does not answer as an enrolment service of flatwatt") from None
+        der = found.public_bytes(serialization.Encoding.DER)
         if hashlib.sha256(der).hexdigest() != fingerprint:
             raise FlatwattError(
                 f"{url} is not of the authority that made the token: the URL is wrong, or somebody is in between"
             )
-        return cls(url, pem)
+        return cls(url, ssl.DER_cert_to_PEM_cert(der))  # and nothing that may have followed it
 
     def enrol(self, token: Token, gateway: str, key: GatewayKey) -> Grant:
         """Show the token, once."""

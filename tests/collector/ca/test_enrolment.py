@@ -15,6 +15,7 @@ from agent.cli import main
 from agent.deliver.enrolment import Centre, Token
 from agent.deliver.keys import load_public_key
 from agent.errors import FlatwattError
+from collector.ca.authority import create
 from collector.ca.desk import REFUSAL_S, REFUSALS, Patience
 from tests.collector.ca.centre import Enrolment, enrolment, key
 
@@ -110,6 +111,20 @@ def test_nobody_poses_as_the_centre(service: Enrolment, tmp_path: Path) -> None:
         Centre.find(service.url, "0" * 64)
     with pytest.raises(FlatwattError, match="Hostname mismatch"):
         elsewhere.enrol(token, "careful-01", key(tmp_path))
+
+
+def test_nobody_slips_in_an_authority_behind_the_true_one(service: Enrolment, tmp_path: Path) -> None:
+    """Who answers in the centre's place may send its certificate and add his own: that is not trusted."""
+    create(tmp_path / "other", "other", 0.0)
+    path = service.folder / "ca.pem"
+    true = path.read_text()
+    path.write_text(true + (tmp_path / "other/ca.pem").read_text())
+    try:
+        centre = Centre.find(service.url, service.authority.fingerprint)
+    finally:
+        path.write_text(true)
+
+    assert centre.ca_pem.count("BEGIN CERTIFICATE") == 1
 
 
 @pytest.mark.parametrize(
