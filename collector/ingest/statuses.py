@@ -16,6 +16,7 @@ from collector.store.gateways import Heard
 from collector.store.ledger import Ledger
 
 ALONE_S = 86_400  # a clone that was not heard for a day is gone
+RUNG_S = 86_400  # a gateway that was set back begins a new stream at once: for a day somebody may want to know
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +43,7 @@ class Statuses:
         if last is not None and status.state == "online":
             self._look_for_clone(status, last, payload)
             self._look_for_rollback(status, payload)
-            if status.stream != last.stream:
-                self._ledger.findings.resolve(status.gateway, "rollback", self._now_s)
+            self._ledger.findings.resolve(status.gateway, "rollback", self._now_s, found_before_s=self._now_s - RUNG_S)
         goodbye = status.state == "offline" and last is not None and status.boot_s > last.boot_s
         self._gateways.put_status(status, payload, self._now_s, goodbye=goodbye)
         if how:
@@ -95,7 +95,7 @@ class Statuses:
         for stored in self._ledger.checkpoints_above(status.gateway, status.stream, status.last_seq):
             checkpoint = stored_record(stored)
             assert isinstance(checkpoint, wire.Checkpoint)
-            earlier = checkpoint.boot_id != status.boot_id or checkpoint.boot_s < status.boot_s
+            earlier = checkpoint.boot_id != status.boot_id or checkpoint.boot_s <= status.boot_s
             if checkpoint.boot_id and earlier:
                 why = (
                     f"it came back with {status.last_seq} records of stream {status.stream}, of which record "

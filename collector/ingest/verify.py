@@ -12,6 +12,9 @@ from collector.ingest.reading import stored_record
 from collector.store.findings import Finding
 from collector.store.ledger import Ledger, Stream
 
+CONFESSIONS = frozenset({"clock_doubt", "spool_rolled_back"})  # events in which a gateway doubts itself
+_TEXT_MOST = 500  # letters of a gateway's own words
+
 _log = logging.getLogger(__name__)
 
 
@@ -196,6 +199,13 @@ def fork(gateway: str, record: wire.Record, kept: bytes, other: bytes, now_s: in
     )  # fmt: skip
 
 
+def check_confession(ledger: Ledger, stream: Stream, now_s: int) -> None:
+    """Take over that a gateway found its spool set back: a receipt told it of records that it does not know."""
+    for payload in ledger.newest_events(stream, "spool_rolled_back", 1):
+        event = stored_record(payload)
+        report(ledger, _finding("rollback", stream, event.seq, event.seq, _text_of(event), payload, now_s))
+
+
 def check_clock(ledger: Ledger, stream: Stream, now_s: int) -> None:
     """Take over a gateway's own doubt in its clock, and its end, in whatever order they arrive."""
     for payload in ledger.newest_events(stream, "clock_doubt", 2):
@@ -204,7 +214,11 @@ def check_clock(ledger: Ledger, stream: Stream, now_s: int) -> None:
         if event.data.get("state") == "cleared":
             ledger.findings.resolve_range(stream.gateway, stream.stream, "clock", 1, event.seq, now_s)
             return
-        report(ledger, _finding("clock", stream, event.seq, event.seq, event.text[:500], payload, now_s))
+        report(ledger, _finding("clock", stream, event.seq, event.seq, _text_of(event), payload, now_s))
+
+
+def _text_of(event: wire.Record) -> str:
+    return event.text[:_TEXT_MOST] if isinstance(event, wire.Event) else ""
 
 
 def _finding(kind: str, stream: Stream, seq: int, to_seq: int, text: str, evidence: bytes, now_s: int) -> Finding:

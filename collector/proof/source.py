@@ -1,7 +1,6 @@
 """Where streams to follow come from: an evidence file, a collector's database, a gateway's spool."""
 
 import base64
-import binascii
 import hashlib
 import io
 import re
@@ -227,7 +226,7 @@ class _EvidenceFile:
         try:
             lines = self._small(members.FINDINGS).splitlines()
             return [msgspec.json.decode(line, type=FindingLine) for line in lines]
-        except (msgspec.DecodeError, RecursionError, binascii.Error):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             self._faults.append(f"{members.FINDINGS} cannot be read")
             return []
 

@@ -78,12 +78,13 @@ class Findings:
             rows,
         )
 
-    def resolve(self, gateway: str, kind: str, now_s: int) -> int:
-        """Note that the cause of a gateway's findings of this kind has ended; gives how many."""
-        return self._db.execute(
-            "UPDATE finding SET resolved_s = ? WHERE gateway = ? AND kind = ? AND resolved_s IS NULL",
-            (now_s, gateway, kind),
-        ).rowcount
+    def resolve(self, gateway: str, kind: str, now_s: int, *, found_before_s: int | None = None) -> None:
+        """Note that the cause of a gateway's findings of this kind has ended; of all, or of the older ones."""
+        before_s = now_s + 1 if found_before_s is None else found_before_s
+        self._db.execute(
+            "UPDATE finding SET resolved_s = ? WHERE gateway = ? AND kind = ? AND time_s < ? AND resolved_s IS NULL",
+            (now_s, gateway, kind, before_s),
+        )
 
     def resolve_range(self, gateway: str, stream: str, kind: str, first: int, last: int, now_s: int) -> None:
         """Note that the findings of this kind within ``first..last`` are settled: the true bytes came."""

@@ -47,17 +47,27 @@ def test_yesterdays_messages_change_nothing(desk: Desk) -> None:
 
 
 def test_a_restored_disk_is_a_rollback(desk: Desk) -> None:
-    """A birth that knows of fewer records than were sent before it; it is settled when a new stream begins."""
+    """A birth that knows of fewer records than were sent before it; it rings for a day."""
     gateway = booted("a")
     desk.commit(gateway.status(), *gateway.windows(3))
     gateway.seq, gateway.boot_id = 2, "b"
 
     desk.commit(gateway.status())
     restored = findings(desk)
-    gateway.stream, gateway.boot_s = "new", 200.0
+    desk.now_s += 90_000
+    gateway.stream, gateway.boot_s = "new", 90_200.0
     desk.commit(gateway.status())
 
     assert (restored, findings(desk)) == ([("rollback", "open")], [("rollback", "settled")])
+
+
+def test_a_gateway_that_found_itself_set_back_is_believed(desk: Desk) -> None:
+    """A receipt told it so before its birth told us; it says it in its new stream."""
+    gateway = booted("a")
+
+    desk.commit(gateway.status(), gateway.event("receipt up to record 147", None, "spool_rolled_back"))
+
+    assert findings(desk) == [("rollback", "open")]
 
 
 def test_a_late_birth_is_no_rollback(desk: Desk) -> None:
@@ -197,6 +207,23 @@ def test_a_gateway_that_is_enrolled_anew_is_believed(desk: Desk, tmp_path: Path)
     assert findings(desk) == [("key", "settled")]
     with reading(desk.database) as reader:
         assert [row["verified"] for row in reader.streams(2)] == [2, 2]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_doubted_clock_rings_until_the_doubt_is_over(desk: Desk, order: tuple[int, int]) -> None:
+    """As the gateway tells it, in whatever order it arrives."""
+    gateway = FakeGateway()
+    doubt = gateway.event("at least 90 s behind", None, "clock_doubt", state="distrusted", off_s=90.0)
+    desk.commit(doubt)
+    doubted = findings(desk)
+    later = [
+        gateway.event("again", None, "clock_doubt", state="raised"),
+        gateway.event("", None, "clock_doubt", state="cleared"),
+    ]
+    for place in order:
+        desk.commit(later[place])
+
+    assert (doubted, {state for _, state in findings(desk)}) == ([("clock", "open")], {"settled"})
 
 
 def test_a_flood_of_streams_is_bounded(desk: Desk) -> None:
