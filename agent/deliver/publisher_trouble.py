@@ -9,10 +9,9 @@ from enum import Enum
 from agent.errors import FlatwattError
 
 _STEADY_S = 60.0  # a connection that lived so long was a good one
-_CARRIED_S = 3.0  # one that lived so long has carried something
+_CARRIED_S = 3.0  # one that lived so long has carried something: a line that comes and goes is worth trying
 _FIRST_PAUSE_S = 0.5  # a broker that restarts is back within seconds
 _LONGEST_PAUSE_S = 45.0  # one that was away for long is found again within a minute
-_FLAPPING_PAUSE_S = 10.0  # a line that comes and goes is worth trying
 
 
 class Trouble(Enum):
@@ -69,9 +68,13 @@ class Backoff:
 
     def pause_s(self, trouble: Trouble, lived_s: float) -> float:
         """Give the pause after a connection that ended so, ``lived_s`` after the broker's welcome, 0 without one."""
-        self.failures = 0 if lived_s >= _STEADY_S else self.failures + 1
+        if lived_s >= _STEADY_S:
+            self.failures = 0
+        elif lived_s >= _CARRIED_S and trouble is not Trouble.BUSY:
+            self.failures = self.failures // 2 + 1
+        else:
+            self.failures += 1
         if trouble in (Trouble.REFUSED, Trouble.TAKEN_OVER):  # at once would be as bad, or worse for the other one
             return random.uniform(0.5, 1.0) * _LONGEST_PAUSE_S  # noqa: S311 - no secret
-        most_s = _FLAPPING_PAUSE_S if lived_s >= _CARRIED_S and trouble is not Trouble.BUSY else _LONGEST_PAUSE_S
-        longest_s = min(most_s, _FIRST_PAUSE_S * 2 ** min(self.failures, 16))
+        longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self.failures, 16))
         return random.uniform(0.0, longest_s)  # noqa: S311 - no secret
