@@ -90,7 +90,7 @@ def cloned(bed: Bed) -> str:
 @fault("A8", "fake meter (replayed trace, or flat P scrambled with +-5 % noise)")
 def fake_meter(bed: Bed) -> str:
     """One of four meters is a box that plays another place's electricity: its frequency is not the grid's."""
-    bed.open(Story(meters=4, hours=12, profile="eastron_sdm72d_m"))  # its frequency is a float
+    bed.open(Story(meters=4, hours=12, profile="eastron_sdm120"))  # its frequency is a float
     elsewhere = bed.folder / "elsewhere.toml"
     elsewhere.write_text((bed.folder / "scenario.toml").read_text().replace("seed = 3", "seed = 99"))
     box = flatwatt(bed.folder, "sim", str(elsewhere), "--json", "--clock", str(bed.folder / "clock"))
