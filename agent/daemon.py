@@ -47,7 +47,6 @@ _LAST_WORDS_S = 1.0  # on a signal: what is under way may still be confirmed
 _GOODBYE_S = 2.0  # for the publisher to take leave of the broker
 _DISK_S = 60.0  # a disk that cannot be written to is told of once a minute at most
 _BREATH_S = 0.1  # between slices of a salvage, each of which takes a quarter of that
-_DAY_S = 86_400
 _LAST_RECEIPTS_S = 300.0  # at --until: a run in fast motion ends when the collector has everything
 
 
@@ -78,13 +77,19 @@ async def _serve(
     """Compose the gateway and run it; give the exit code, or the configuration by which it is composed next."""
     key = load_gateway_key(written.state_dir / "key.pem")
     config = in_force(written, spool)
-    upkeep = Upkeep(spool, key, _bounds(config), clock.read)
+    upkeep = Upkeep(spool, key, Bounds.of(config.delivery, config.poll.window_s), clock.read)
     memory = remembered(spool)
     site = Site(config.site.kind, config.meters)
     slots = spool.slots
+
+    def tell(name: str, text: str) -> None:
+        """Tell what happens while all is composed, or in the middle of a window."""
+        told = event(name, int(clock.now_s()), text, {})
+        asyncio.get_running_loop().call_soon(lambda: pipeline.tell([told]))
+
     analyst = Analyst(
         config.id, site, shipped_rules(), config.state_dir / "history.db", slots.get("analyst", b""),
-        slots.get("machines", b""),
+        slots.get("machines", b""), lambda text: tell("history_corrupt", text),
     )  # fmt: skip
     poller = make_poller(
         config,
@@ -234,15 +239,6 @@ async def _report(poller: Poller, delivery: Callable[[], dict[str, Any]], path: 
             logger.warning("%s cannot be written: %s", path, error.strerror)
             await asyncio.sleep(_DISK_S)
         await asyncio.sleep(LOOK_S)
-
-
-def _bounds(config: GatewayConfig) -> Bounds:
-    delivery = config.delivery
-    return Bounds(
-        spool_bytes=delivery.spool_bytes,
-        windows=delivery.spool_days * _DAY_S // config.poll.window_s,
-        disk_free_bytes=delivery.disk_free_bytes,
-    )
 
 
 def _limits_w(config: GatewayConfig) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The second wing in one class: takes windows, gives what they mean. The daemon and ``replay`` both use it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +76,8 @@ class Analyst:
     ``history_file`` None keeps the history in memory only. ``state`` and ``machines`` are what
     :attr:`state` and :attr:`machines` gave before a restart; without the first the judgement is
     rebuilt from the history, and the alarms of that, whose ids are the old ones, come with the first
-    window; without the second the week's evidence of the seconds gathers anew. Raises
-    :class:`FlatwattError` where the disk is the trouble.
+    window; without the second the week's evidence of the seconds gathers anew.
+    ``on_damage`` is told where the history was damaged. Raises :class:`FlatwattError` where an operator must act.
     """
 
     def __init__(
@@ -88,8 +88,9 @@ class Analyst:
         history_file: Path | None = None,
         state: bytes = b"",
         machines: bytes = b"",
+        on_damage: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self._history = History(history_file, site.names)
+        self._history = History(history_file, site.names, on_damage)
         self._site, self._rules = site, rules
         self._judge = Judge(site, rules)
         self._machines = Machines(site.names, machines)

@@ -8,7 +8,7 @@ out of them, forward or back, they are read from disk again as of that day. On d
 days that have windows are kept, so a day with a wrong date costs one day.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,12 +78,14 @@ class History:
     back takes the day up to and with which to look, and gives the ``last_days`` of those held, or all.
     """
 
-    def __init__(self, path: Path | None, meters: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path | None, meters: Sequence[str], on_damage: Callable[[str], None] = lambda _text: None
+    ) -> None:
         self.meters = tuple(meters)
         self._clear()
         self._file: HistoryFile | None = None
         if path is not None:
-            self._file = open_history(path, self.meters)
+            self._file = open_history(path, self.meters, on_damage)
             last_s = self._file.last_s()
             if last_s is not None:
                 self._turn_to(last_s + 1)

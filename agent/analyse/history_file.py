@@ -13,7 +13,7 @@ import logging
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,10 @@ _EVER_S = (-(2**62), 2**62)
 class HistoryFile:
     """One file, open. What it does not take is kept until it does, the newest ten days of twenty meters."""
 
-    def __init__(self, path: Path, meters: Sequence[str], database: sqlite3.Connection) -> None:
-        self._path, self._meters, self._database = path, tuple(meters), database
+    def __init__(
+        self, path: Path, meters: Sequence[str], database: sqlite3.Connection, on_damage: Callable[[str], None]
+    ) -> None:
+        self._path, self._meters, self._database, self._on_damage = path, tuple(meters), database, on_damage
         self._unwritten: deque[tuple[object, ...]] = deque(maxlen=_MOST_UNWRITTEN)
 
     def first_s(self, from_s: int, through_s: int) -> int | None:
@@ -106,7 +108,7 @@ class HistoryFile:
             return []
         except sqlite3.DatabaseError as error:
             self._database.close()
-            self._database = _begin_anew(self._path, error)
+            self._database = _begin_anew(self._path, error, self._on_damage)
             return self._ask(select, *values)
 
     def store(self, window: Window, features: Mapping[str, Floats], *, is_new_day: bool) -> None:
@@ -158,8 +160,10 @@ class HistoryFile:
         return True
 
 
-def open_history(path: Path, meters: Sequence[str]) -> HistoryFile:
+def open_history(path: Path, meters: Sequence[str], on_damage: Callable[[str], None]) -> HistoryFile:
     """Open or create the file; one that is damaged is put aside, and what can be read of it taken over.
+
+    ``on_damage`` is told so, now or when it is found.
 
     Where the disk cannot be written now, what is there is read. Raises :class:`FlatwattError` where an
     operator must act.
@@ -175,16 +179,22 @@ def open_history(path: Path, meters: Sequence[str]) -> HistoryFile:
         logger.warning("%s cannot be written (%s); the history is kept in memory until it can", path, error)
         database = _connect_read_only(path)
     except sqlite3.DatabaseError as error:
-        database = _begin_anew(path, error)
-    return HistoryFile(path, meters, database)
+        database = _begin_anew(path, error, on_damage)
+    return HistoryFile(path, meters, database, on_damage)
 
 
-def _begin_anew(path: Path, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-    aside = damaged.put_aside(path)
-    logger.warning("%s: not a readable history (%s); kept as %s, a new one begins", path, error, aside.name)
-    database = _connect(path)
-    count = damaged.take_over(database, aside, _NAMES)
-    logger.warning("%s: %d windows of the damaged history could be read", path, count)
+def _begin_anew(path: Path, error: sqlite3.DatabaseError, on_damage: Callable[[str], None]) -> sqlite3.Connection:
+    """Put a damaged file aside and take over what can be read of it; where the disk takes nothing, go on in memory."""
+    text = f"{path.name} is no readable history ({error})"
+    try:
+        aside = damaged.put_aside(path)
+        database = _connect(path)
+        text = f"{text} and is kept as {aside.name}; {damaged.take_over(database, aside, _NAMES)} windows could be read"
+    except (OSError, sqlite3.Error) as trouble:
+        database = _in_memory()
+        text = f"{text} and cannot be replaced: {trouble}"
+    logger.warning("%s", text)
+    on_damage(text)
     return database
 
 
@@ -224,6 +234,10 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
             database.close()
         else:
             return database
+    return _in_memory()
+
+
+def _in_memory() -> sqlite3.Connection:
     database = sqlite3.connect(":memory:", check_same_thread=False)
     database.executescript(_SCHEMA)
     database.execute("PRAGMA query_only=ON")  # what comes must wait for the disk

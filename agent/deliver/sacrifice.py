@@ -13,7 +13,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
+from agent.config import DeliveryConfig
 from agent.deliver import spool_damage, totals, wire
 from agent.deliver.entry import enter, signed_gap
 from agent.deliver.keys import GatewayKey
@@ -40,6 +42,15 @@ class Bounds:
     spool_bytes: int
     windows: int  # its age: so many that have records
     disk_free_bytes: int  # are left to others
+
+    @classmethod
+    def of(cls, delivery: DeliveryConfig, window_s: int) -> Self:
+        """Give what the configuration says."""
+        return cls(
+            spool_bytes=delivery.spool_bytes,
+            windows=delivery.spool_days * _DAY_S // window_s,
+            disk_free_bytes=delivery.disk_free_bytes,
+        )
 
 
 class Sacrifice:
