@@ -67,7 +67,7 @@ def _kills(figures: Figures) -> str:
 |---|---:|
 | `kill -9` of agent, broker, collector | {died["agent"]:,}, {died["broker"]}, {died["collector"]} |
 | of the agent, before its first poll | {first["killed"]:,} |
-| took | {figures["minutes"]:.0f} minutes |
+| minutes | {figures["minutes"]:.0f} |
 | windows that an agent closed for sure (of 20 meters each) | {figures["windows"]:,} |
 | summaries at the collector | {figures["summaries"]:,} |
 | lost | {figures["lost"]} |
@@ -148,7 +148,7 @@ def _soak(figures: Figures) -> str:
         low, high = (1000 * each for each in memory["interval_mb"])
         lines.append(
             f"| {name} | {memory['mean_mb']:.1f} MB | {1000 * memory['slope_mb']:+.1f} kB/h "
-            f"| {low:+.1f} to {high:+.1f} kB/h | {memory['descriptors'][0]}, {memory['descriptors'][1]} |"
+            f"| {low:+.1f} to {high:+.1f} kB/h | {memory['descriptors'][0]:.0f}, {memory['descriptors'][1]:.0f} |"
         )
     return "\n".join(lines)
 

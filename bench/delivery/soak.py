@@ -73,21 +73,22 @@ class _Watched:
         self.descriptors.setdefault(part, []).append(open_files)
 
     def report(self) -> dict[str, Any]:
-        """Give slope and interval of the slices' means, and the least descriptors of the first and the last quarter."""
+        """Give slope and interval of the slices' means, and the usual descriptors of first and last quarter."""
         slices = [part for part in range(WARM, SLICES) if part in self.memory_mb]  # after a stop the clock may leap
         means = [statistics.fmean(self.memory_mb[part]) for part in slices]
         slope, half = _slope(slices, means)
-        least = [min(self.descriptors[part]) for part in slices]
-        quarter = len(least) // 4
+        usual = [statistics.median(self.descriptors[part]) for part in slices]
+        quarter = len(usual) // 4
+        before, after = statistics.median(usual[:quarter]), statistics.median(usual[-quarter:])
         return {
             "mean_mb": statistics.fmean(means),
             "most_mb": max(max(values) for values in self.memory_mb.values()),
             "means_mb": [round(statistics.fmean(values), 3) for values in self.memory_mb.values()],
             "slope_mb": slope,
             "interval_mb": [slope - half, slope + half],
-            "descriptors": [min(least[:quarter]), min(least[-quarter:])],
+            "descriptors": [before, after],
             "most_descriptors": max(max(values) for values in self.descriptors.values()),
-            "steady": slope - half <= 0 and min(least[-quarter:]) <= min(least[:quarter]),
+            "steady": slope - half <= 0 and after <= before,
         }
 
 
@@ -230,14 +231,16 @@ def _remember(parts: Facility) -> Life:
     first.finish(60)
     site.pass_time(parts, until_s - parts.now_s())
     with closing(sqlite3.connect(parts.folder / "state" / "history.db")) as db:
-        names = [row[1] for row in db.execute("PRAGMA table_info(window)")]
+        names = [row[1] for row in db.execute("PRAGMA table_info(recent)")]  # where the newest windows wait
         values = ", ".join("start_s - 3600 * hour" if name == "start_s" else name for name in names)
         db.execute(
             "WITH RECURSIVE back(hour) AS (SELECT 1 UNION ALL SELECT hour + 1 FROM back WHERE hour < ?)"
-            f" INSERT OR IGNORE INTO window ({', '.join(names)}) SELECT {values} FROM window, back",
+            f" INSERT OR IGNORE INTO window ({', '.join(names)}) SELECT {values} FROM recent, back",
             (HISTORY_DAYS * 24,),
         )
         db.commit()
+        (rows,) = db.execute("SELECT count(*) FROM window").fetchone()
+    assert rows == HISTORY_DAYS * site.DAY_S // WINDOW_S * len(site.METERS), f"the history has {rows} rows"
     return Life(site.START_S, until_s + PERIOD_S)
 
 
