@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from collector.ingest.subscriber import BrokerAccess, Subscriber
+from collector.broker_access import BrokerAccess
+from collector.ingest.subscriber import Subscriber
 from tests.agent.deliver.courier import eventually
 from tests.agent.deliver.scripted import CONNECT, DISCONNECT, SUBSCRIBE, Answer, packet, polite, scripted, welcome
 
