@@ -1,7 +1,7 @@
 """Order something of a gateway, and show its reply.
 
     flatwatt command campus-01 diagnose --key operator.key
-    flatwatt command campus-01 capture meter=main seconds=300 --key operator.key --save main.csv --wait 400
+    flatwatt command campus-01 capture meter=main seconds=300 --key operator.key --save main.csv
     flatwatt command campus-01 set_interval window_s=300 --key operator.key
 
 The commands are resend, set_interval, reload, rotate, diagnose and capture; docs/commands.md says what each
@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("arguments", metavar="NAME=VALUE", nargs="*", help="with what")
     parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="the operator's private key")
     parser.add_argument("--expires", metavar="TIME", type=_seconds, default="1h", help="not to be done later: 90s, 6d")
-    parser.add_argument("--wait", metavar="S", type=float, default=30.0, help="how long to wait for the reply")
+    parser.add_argument(
+        "--wait", metavar="S", type=float, default=30.0, help="how long to wait for the reply, once it is due"
+    )
     parser.add_argument("--save", metavar="FILE", type=Path, help="write the samples of a capture: .csv or .csv.gz")
     parser.add_argument("--print", action="store_true", help="only write the signed message, for another machine")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
@@ -58,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
     if args.print:
         say(message.decode())
         return 0
-    return _tell(args, counter, _send(args, counter, message))
+    return _tell(args, counter, _send(args, counter, message, float(arguments.get("seconds", 0.0)) + args.wait))
 
 
-def _send(args: argparse.Namespace, counter: int, message: bytes) -> "Answers":
+def _send(args: argparse.Namespace, counter: int, message: bytes, wait_s: float) -> "Answers":
     from collector.broker_access import BrokerAccess
     from collector.operator.line import converse
 
@@ -75,7 +77,7 @@ def _send(args: argparse.Namespace, counter: int, message: bytes) -> "Answers":
         cert_file=args.cert_file,
         key_file=args.tls_key_file,
     )
-    return converse(access, args.gateway, counter, message, args.wait)
+    return converse(access, args.gateway, counter, message, wait_s)
 
 
 def _tell(args: argparse.Namespace, counter: int, answers: "Answers") -> int:
@@ -120,8 +122,8 @@ def _silence(args: argparse.Namespace, answers: "Answers") -> str:
     if status.clock in ("unknown", "relative"):
         return f"{args.gateway} does not know the time yet; it obeys as soon as it does"
     return (
-        f"{args.gateway} is online, but has not replied within {args.wait:g} s: has it this operator's key "
-        "([commands] operator_key_file)? A capture replies when it is over"
+        f"{args.gateway} is online, but has not replied: has it this operator's key ([commands] operator_key_file), "
+        "and is its connection so slow that --wait must be longer?"
     )
 
 
