@@ -17,6 +17,7 @@ libfuse and the right to mount.
 """
 
 import errno
+import os
 import stat
 import sys
 import time
@@ -24,8 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
-
-import mfusepy
 
 _PAGE = 4096
 _CONTROL = "/.control"
@@ -94,8 +93,8 @@ class Folder:
             node.forget(chance)
 
 
-class ForgetfulDisk(mfusepy.Operations):  # type: ignore[misc] # mfusepy has no types
-    """The operations that SQLite, and whoever writes files whole, need."""
+class ForgetfulDisk:
+    """The operations that SQLite, and whoever writes files whole, need; errors are those of the system."""
 
     use_ns = True
 
@@ -109,20 +108,20 @@ class ForgetfulDisk(mfusepy.Operations):  # type: ignore[misc] # mfusepy has no 
         node: File | Folder = self.root
         for part in PurePosixPath(path).parts[1:]:
             if not isinstance(node, Folder) or part not in node.names:
-                raise mfusepy.FuseOSError(errno.ENOENT)
+                raise _failure(errno.ENOENT)
             node = node.names[part]
         return node
 
     def _file(self, path: str) -> File:
         node = self._node(path)
         if isinstance(node, Folder):
-            raise mfusepy.FuseOSError(errno.EISDIR)
+            raise _failure(errno.EISDIR)
         return node
 
     def _folder(self, path: str) -> Folder:
         node = self._node(path)
         if not isinstance(node, Folder):
-            raise mfusepy.FuseOSError(errno.ENOTDIR)
+            raise _failure(errno.ENOTDIR)
         return node
 
     def _parent(self, path: str) -> tuple[Folder, str]:
@@ -136,7 +135,7 @@ class ForgetfulDisk(mfusepy.Operations):  # type: ignore[misc] # mfusepy has no 
             if not self._writes_left:
                 self._error = errno.ENOSPC
         if self._error and (bytes_more or self._error != errno.ENOSPC):
-            raise mfusepy.FuseOSError(self._error)
+            raise _failure(self._error)
 
     def _obey(self, order: str) -> None:
         word, _, number = order.strip().partition(" ")
@@ -233,7 +232,7 @@ class ForgetfulDisk(mfusepy.Operations):  # type: ignore[misc] # mfusepy has no 
         self._change(bytes_more=False)
         folder, name = self._parent(old)
         if name not in folder.names:
-            raise mfusepy.FuseOSError(errno.ENOENT)
+            raise _failure(errno.ENOENT)
         node = folder.names.pop(name)
         target, new_name = self._parent(new)
         target.names[new_name] = node
@@ -249,9 +248,18 @@ class ForgetfulDisk(mfusepy.Operations):  # type: ignore[misc] # mfusepy has no 
         """Times are not kept."""
 
 
+def _failure(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
 def main() -> None:
     """Mount, and mount again after each power cut."""
-    disk = ForgetfulDisk()
+    import mfusepy  # loads libfuse, which a machine that only runs `make test` need not have
+
+    class Served(ForgetfulDisk, mfusepy.Operations):  # type: ignore[misc] # mfusepy has no types
+        """The same, with what FUSE asks besides."""
+
+    disk = Served()
     mountpoint = Path(sys.argv[1])
     while True:
         disk.cut = False
