@@ -12,6 +12,7 @@ from collector.store.ledger import Ledger, Stream
 STREAMS_A_DAY = 50  # a gateway's new streams: one begins where a spool was lost, or a disk; more is a fault or a flood
 STRANGERS_A_DAY = 500  # new gateways without a key: a whole fleet may begin on one day
 STRANGER_RECORDS = 100_000  # of a gateway that never told its key: a birth comes before the first record
+REJECTED_SHOWN = 20  # lines in the log for one commit: a flood must not fill another disk
 WHY_SHOWN = 300  # letters of a reason: it may repeat what somebody made up
 
 _DAY_S = 86_400
@@ -27,6 +28,7 @@ class Batch:
         self._now_s = now_s
         self._statuses = Statuses(ledger, enrolled, now_s)
         self._heard: set[str] = set()
+        self._rejected = 0
         self._streams: dict[tuple[str, str], Stream] = {}
         self._replaced: set[tuple[str, str]] = set()
         self._confessed: set[tuple[str, str]] = set()  # streams in which a gateway doubts itself
@@ -44,11 +46,15 @@ class Batch:
                 self._record(gateway, message, payload)
         except EvidenceError as error:
             why = str(error)[:WHY_SHOWN]
-            _log.warning("rejected a message on %r: %s", topic[:WHY_SHOWN], why)
+            self._rejected += 1
+            if self._rejected <= REJECTED_SHOWN:
+                _log.warning("rejected a message on %r: %s", topic[:WHY_SHOWN], why)
             self._ledger.findings.reject(topic, why, payload, self._now_s)
 
     def finish(self) -> list[Stream]:
         """Join what arrived to the chains, check the checkpoints, and give the streams that were touched."""
+        if self._rejected > REJECTED_SHOWN:
+            _log.warning("rejected %d more messages at once", self._rejected - REJECTED_SHOWN)
         for name, stream in self._streams.items():
             if self._ledger.gateways.public_key(stream.gateway) is not None:
                 verify.declare_gaps(self._ledger, stream, self._now_s)
