@@ -46,28 +46,30 @@ class Upkeep:
         loss, spool = self._spool.loss, self._spool
         if loss is None or spool.storage == "memory":
             return False
-        _, after, count = self._salvaged()
+        _, after, read, told = self._salvaged()
         rows, end = spool_damage.readable(loss.file, after, loss.floor or 0, _SLICE) if loss.file else ([], None)
         if end is not None and end >= (loss.last_seq or after) and not rows:
             end = None
         with spool.batch() as batch:
-            count += take_over(batch, spool.gateway, rows)
-            self._note_salvaged(batch, loss, end, count)
+            read, told = read + len(rows), told + take_over(batch, spool.gateway, rows)
+            self._note_salvaged(batch, loss, end, read, told)
             if end is None:
-                self._tell_salvaged(batch, loss, count)
+                self._tell_salvaged(batch, loss, read, told)
         return end is not None
 
-    def _salvaged(self) -> tuple[bytes | None, int, int]:
-        """Give the loss that was told last, the last record of it that was looked at, and how many were taken over."""
-        loss, after, count = json.loads(self._spool.slots.get(_SALVAGED, b"[null, 0, 0]"))
-        return loss and loss.encode(), after, count
+    def _salvaged(self) -> tuple[bytes | None, int, int, int]:
+        """Give the loss that was told, the record of it that was looked at last, and how many were read and told."""
+        loss, after, read, told = json.loads(self._spool.slots.get(_SALVAGED, b"[null, 0, 0, 0]"))
+        return loss and loss.encode(), after, read, told
 
-    def _note_salvaged(self, batch: Batch, loss: Loss, end: int | None, count: int) -> None:
-        batch.slots[_SALVAGED] = json.dumps([loss.encode().decode(), end, count]).encode()
+    def _note_salvaged(self, batch: Batch, loss: Loss, end: int | None, read: int, told: int) -> None:
+        batch.slots[_SALVAGED] = json.dumps([loss.encode().decode(), end, read, told]).encode()
 
-    def _tell_salvaged(self, batch: Batch, loss: Loss, count: int) -> None:
-        data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor, "salvaged": count}
-        text = f"{count} records of the spool that was put aside were taken over"
+    def _tell_salvaged(self, batch: Batch, loss: Loss, read: int, told: int) -> None:
+        """Say what was taken over, and how many records are lost; checkpoints are read, and told no more."""
+        lost = None if loss.last_seq is None else max(0, loss.last_seq - (loss.floor or 0) - read)
+        data = {"stream": loss.stream, "last_seq": loss.last_seq, "salvaged": told, "lost": lost}
+        text = f"{told} records of the spool that was put aside are told again; lost are {lost}"
         self._tell("spool_salvaged", batch, text, {**data})
         batch.slots |= {LOSS: b"", _SALVAGED: b""}
         logger.warning("%s", text)
@@ -102,7 +104,7 @@ class Upkeep:
         text = f"the spool was damaged: {loss.why}; {kept}, and a new stream begins"
         data = {"stream": loss.stream, "last_seq": loss.last_seq, "receipted": loss.floor}
         self._tell("spool_corrupt", batch, text, {**data})
-        self._note_salvaged(batch, loss, loss.floor or 0, 0)
+        self._note_salvaged(batch, loss, loss.floor or 0, 0, 0)
         logger.warning("%s", text)
 
     def _return(self) -> None:
