@@ -135,7 +135,7 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
         and not agent.autopsy.found
         and not findings
         and code == 0
-        and agent.starts.figures()["longest"] < MOST_S,
+        and agent.starts.longest_s < MOST_S,
     }
 
 

@@ -22,9 +22,9 @@ class Starts:
             self.polled_s.append(first_s - began_s)
 
     @property
-    def longest_unpolled_s(self) -> float:
-        """How long a start was watched at most without a poll."""
-        return max(self.killed_s, default=0.0)
+    def longest_s(self) -> float:
+        """How long a start took at most, or was watched without a poll."""
+        return max(self.polled_s + self.killed_s)
 
     def quantile(self, share: float) -> float:
         """Give the seconds within which this share of the starts polls; infinite where too few were watched so long."""
@@ -45,5 +45,5 @@ class Starts:
             "p99": self.quantile(0.99),
             "longest": max(self.polled_s),
             "killed": len(self.killed_s),
-            "longest_killed": self.longest_unpolled_s,
+            "longest_killed": max(self.killed_s, default=0.0),
         }
