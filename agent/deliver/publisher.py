@@ -125,7 +125,7 @@ class Publisher:
                     self._explain(error)
                 finally:
                     self._link = None
-                await asyncio.wait((stopped,), timeout=self._backoff.pause_s(trouble, self._lived_s()))
+                await asyncio.wait((stopped,), timeout=self._backoff.pause_s(trouble, self._lived_s(), _now_s()))
         finally:
             stopped.cancel()
 

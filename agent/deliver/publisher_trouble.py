@@ -9,7 +9,9 @@ from enum import Enum
 from agent.errors import FlatwattError
 
 _STEADY_S = 60.0  # a connection that lived so long was a good one
-_CARRIED_S = 3.0  # one that lived so long has carried something: a line that comes and goes is worth trying
+_CARRIED_S = 3.0  # one that lived so long has carried something:
+_WORTH_S = 300.0  # for so long afterwards the line is worth trying
+_WORTH_PAUSE_S = 10.0  # at least so often
 _FIRST_PAUSE_S = 0.5  # a broker that restarts is back within seconds
 _LONGEST_PAUSE_S = 45.0  # one that was away for long is found again within a minute
 
@@ -65,16 +67,16 @@ class Backoff:
 
     def __init__(self) -> None:
         self.failures = 0  # in a row
+        self._worth_until_s = 0.0
 
-    def pause_s(self, trouble: Trouble, lived_s: float) -> float:
+    def pause_s(self, trouble: Trouble, lived_s: float, now_s: float) -> float:
         """Give the pause after a connection that ended so, ``lived_s`` after the broker's welcome, 0 without one."""
-        if lived_s >= _STEADY_S:
-            self.failures = 0
-        elif lived_s >= _CARRIED_S and trouble is not Trouble.BUSY:
-            self.failures = self.failures // 2 + 1
-        else:
-            self.failures += 1
+        self.failures = 0 if lived_s >= _STEADY_S else self.failures + 1
+        if lived_s >= _CARRIED_S:
+            self._worth_until_s = now_s + _WORTH_S
         if trouble in (Trouble.REFUSED, Trouble.TAKEN_OVER):  # at once would be as bad, or worse for the other one
             return random.uniform(0.5, 1.0) * _LONGEST_PAUSE_S  # noqa: S311 - no secret
-        longest_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(self.failures, 16))
+        is_worth = now_s < self._worth_until_s and trouble is not Trouble.BUSY
+        most_s = _WORTH_PAUSE_S if is_worth else _LONGEST_PAUSE_S
+        longest_s = min(most_s, _FIRST_PAUSE_S * 2 ** min(self.failures, 16))
         return random.uniform(0.0, longest_s)  # noqa: S311 - no secret

@@ -90,17 +90,28 @@ async def test_a_broker_of_3_1_1_that_does_not_let_us_in_is_left_alone_too(spool
 
 
 def test_a_connection_that_is_ended_soon_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pauses grow; one that carried something halves them, a steady one begins anew."""
+    """Let in and thrown out, again and again: the pauses grow; only a steady connection begins anew."""
     monkeypatch.setattr("random.uniform", lambda _low, high: high)
     backoff = Backoff()
 
-    kicked = [backoff.pause_s(Trouble.LOST, 1.0) for _ in range(8)]
-    flapping = backoff.pause_s(Trouble.LOST, 5.0)
-    steady = backoff.pause_s(Trouble.LOST, 100.0)
+    kicked = [backoff.pause_s(Trouble.LOST, 1.0, now_s) for now_s in range(8)]
+    steady = backoff.pause_s(Trouble.LOST, 100.0, 200.0)
 
     assert kicked == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 45.0, 45.0]
-    assert flapping == 16.0
     assert steady == 0.5
+
+
+def test_a_line_that_comes_and_goes_is_tried_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For five minutes after it carried something, unless the broker asked for less."""
+    monkeypatch.setattr("random.uniform", lambda _low, high: high)
+    backoff = Backoff()
+    for _ in range(20):
+        backoff.pause_s(Trouble.LOST, 0.0, 0.0)
+
+    assert backoff.pause_s(Trouble.LOST, 5.0, 10.0) == 10.0
+    assert backoff.pause_s(Trouble.LOST, 0.0, 309.0) == 10.0
+    assert backoff.pause_s(Trouble.BUSY, 0.0, 309.0) == 45.0
+    assert backoff.pause_s(Trouble.LOST, 0.0, 311.0) == 45.0
 
 
 async def test_records_that_a_broker_does_not_take_hold_up_no_others(spool: Spool, tmp_path: Path) -> None:
