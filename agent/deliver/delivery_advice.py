@@ -28,7 +28,7 @@ def delivery_advice(delivery: Mapping[str, Any]) -> list[str]:
 
 def _of_connection(delivery: Mapping[str, Any]) -> Iterator[str]:
     if not delivery["connected"]:
-        yield f"no connection to the broker: {delivery['error'] or 'none was tried yet'}; records wait in the spool"
+        yield f"{delivery['error'] or 'no connection to the broker yet'}; records wait in the spool"
     elif delivery["error"]:
         yield delivery["error"]
     if delivery["set_aside"]:
