@@ -122,7 +122,7 @@ with sha256sum and openssl alone, and `flatwatt verify FILE` does it for all.
 
 The keys in this file prove nothing about who owns them: compare
 collector.pem and keys/*.pem with what their owners told you on another way
-(`flatwatt keys show` at the gateway, `openssl pkey -pubin -in collector.pem`).
+(`flatwatt keys` at the gateway shows its own by the same short name).
 
 It proves that nothing was altered, left out, put in or reordered after the
 gateway signed. It does not prove that a meter told the truth.

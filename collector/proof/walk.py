@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import msgspec
-
 from agent.deliver import chain, wire
 from agent.errors import EvidenceError
+from collector.proof.line import Head, described, head_of
 
 Line = tuple[bytes, bytes | None]  # payload, and the first bytes of the chain head after it, where they are noted
 
@@ -23,15 +22,6 @@ OPENING = 20  # records within which a new stream must say so: it is the first t
 
 
 T = TypeVar("T", wire.Checkpoint, wire.Gap, wire.Event)
-
-
-class _Head(msgspec.Struct):
-    kind: str
-    stream: str
-    seq: int
-
-
-_head = msgspec.json.Decoder(_Head)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +100,8 @@ class _Walk:
         self._hashes = [0] * REMEMBERED
         self._keys = segment.keys
         self._next_key = ""  # named by a record, good once the present key has signed that record
-        self._doubtful = 0  # the first record whose noted head is another
+        self._doubtful = 0  # the first record whose noted head is another,
+        self._doubtful_is = ""  # and what it tells of
         self._is_declared = segment.first_seq > 1
         self._gaps: list[wire.Gap] | None = None  # those of the whole segment, read when the first hole is met
         self.found = Followed(
@@ -127,7 +118,7 @@ class _Walk:
         self.found.records += 1
         self.found.last_seq = head.seq
         if note is not None and not self._doubtful and not self._head.startswith(note):
-            self._doubtful = head.seq
+            self._doubtful, self._doubtful_is = head.seq, described(payload)
         if head.kind == "checkpoint":
             self._check(payload, head.seq)
         elif head.kind in ("gap", "event"):
@@ -145,10 +136,10 @@ class _Walk:
         if self._doubtful:
             raise self._noted_otherwise()
 
-    def _read(self, payload: bytes) -> _Head:
+    def _read(self, payload: bytes) -> Head:
         try:
-            head = _head.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            head = head_of(payload)
+        except ValueError as error:
             raise _DoesNotFitError(self.expected, "altered", f"it cannot be read: {error}") from None
         if head.stream != self._segment.stream:
             raise _DoesNotFitError(self.expected, "foreign", f"a record of stream {head.stream[:64]} in its place")
@@ -170,8 +161,9 @@ class _Walk:
             raise _DoesNotFitError(seq, "reordered", f"it stands behind record {self.expected - 1}")
         same = seq > self.expected - REMEMBERED and self._hashes[seq % REMEMBERED] == hash(payload)
         if same:
-            raise _DoesNotFitError(seq, "duplicated", f"it stands a second time, behind record {self.expected - 1}")
-        raise _DoesNotFitError(seq, "forked", "one number, two different records")
+            why = f"{described(payload)}: it stands a second time, behind record {self.expected - 1}"
+            raise _DoesNotFitError(seq, "duplicated", why)
+        raise _DoesNotFitError(seq, "forked", f"one number, two different records; this one is a {described(payload)}")
 
     def _hole(self, seq: int) -> _DoesNotFitError:
         """Say whether the record that should be next is missing, or stands elsewhere."""
@@ -218,7 +210,8 @@ class _Walk:
         signer = self._signer(text, checkpoint.sig)
         is_head = checkpoint.head == self._before.hex()
         if self._doubtful and not (signer and is_head):
-            raise _DoesNotFitError(self._doubtful, "altered", f"its hash is another; checkpoint {seq} confirms that")
+            why = f"{self._doubtful_is}: its hash is another; checkpoint {seq} confirms that"
+            raise _DoesNotFitError(self._doubtful, "altered", why)
         if signer is None:
             known = ", ".join(chain.key_id(key) for key in self._keys) or "none"
             raise _DoesNotFitError(seq, "unsigned", f"the checkpoint is not signed by the gateway's key ({known})")
@@ -234,7 +227,7 @@ class _Walk:
         return _DoesNotFitError(first, "altered", f"{which} is not as checkpoint {seq} signed it")
 
     def _noted_otherwise(self) -> _DoesNotFitError:
-        why = "the chain head that is noted for it is another; the record may be as it was signed, or the last one"
+        why = f"{self._doubtful_is}: the chain head that is noted for it is another, and no signature decides"
         return _DoesNotFitError(self._doubtful, "altered", why)
 
     def _confirm(self, seq: int, signer: str) -> None:
@@ -246,7 +239,7 @@ class _Walk:
         if self._next_key:
             self._keys, self._next_key = (*self._keys, self._next_key), ""
 
-    def _read_on(self, payload: bytes, head: _Head) -> None:
+    def _read_on(self, payload: bytes, head: Head) -> None:
         """Read what else steers the walk: gaps, the next key, why a stream begins."""
         if head.kind == "gap":
             self._check_gap(self._decode(payload, wire.Gap))
