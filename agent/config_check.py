@@ -119,8 +119,8 @@ def meter_fields(folder: Path) -> tuple[Field, ...]:
 
 def check_poll(check: Check, poll: dict[str, Any]) -> None:
     """Check that windows, periods and ticks fit together."""
-    for key, text in poll_mistakes(**poll):
-        check.complain(("poll", key), text)
+    for key, why in poll_mistakes(**poll):
+        check.complain(("poll", key), why)
 
 
 def poll_mistakes(period_s: float, slow_period_s: float, window_s: int) -> Iterator[tuple[str, str]]:

@@ -293,5 +293,6 @@ def test_a_device_on_tcp_may_mean_itself_by_0_or_255(tmp_path: Path, unit: int, 
 def test_an_operator_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Else commands would be refused one by one, without a word at the gateway."""
     assert complaints(tmp_path, "[mqtt]", '[commands]\noperator_key_file = "gone.pem"\n[mqtt]') == [
-        'commands.operator_key_file: "gone.pem" is wrong, expected an existing file, relative to the folder of this file'
+        'commands.operator_key_file: "gone.pem" is wrong, '
+        "expected an existing file, relative to the folder of this file"
     ]
