@@ -15,11 +15,11 @@ from typing import Literal
 from agent.config import DeliveryConfig, MqttConfig
 from agent.deliver import wire
 from agent.deliver.complaints import Complaints
-from agent.deliver.herald import LATE_S, Herald, State
 from agent.deliver.inbox import Inbox
 from agent.deliver.lag import Lag
 from agent.deliver.outbox import IN_FLIGHT, Outbox
 from agent.deliver.publisher_access import Access
+from agent.deliver.publisher_herald import LATE_S, Herald, State
 from agent.deliver.publisher_link import Link
 from agent.deliver.publisher_status import PublisherStatus
 from agent.deliver.publisher_trouble import Backoff, LinkError, Trouble

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from agent.deliver.herald import Herald, State
 from agent.deliver.lag import Lag
+from agent.deliver.publisher_herald import Herald, State
 from agent.deliver.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
 

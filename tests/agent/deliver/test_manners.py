@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from agent.deliver import herald, publisher_link, wire
+from agent.deliver import publisher_herald, publisher_link, wire
 from agent.deliver.publisher_trouble import Backoff, Trouble
 from agent.deliver.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, Centre, fill
@@ -150,7 +150,7 @@ async def test_a_record_too_large_for_the_broker_is_not_even_sent(spool: Spool, 
 
 async def test_no_more_are_under_way_than_the_broker_wants(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Receive Maximum 4, the status included."""
-    monkeypatch.setattr(herald, "_GOODBYE_S", 0.0)
+    monkeypatch.setattr(publisher_herald, "_GOODBYE_S", 0.0)
     fill(spool, 40)
     modest = instead(CONNECT, welcome(properties=b"\x21\x00\x04"))
     silent = lambda kind, body: None if kind == PUBLISH else modest(kind, body)  # noqa: E731 - a broker in a line
