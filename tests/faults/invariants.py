@@ -111,16 +111,16 @@ def _broken_stream(gateway: str, stream: str, key: str, rows: list[tuple[int, by
     heads = {0: chain.first_head(gateway, stream)}
     head, at = heads[0], 0
     for seq, payload in rows:
-        if seq != at + 1:
-            covering = (each for each in gaps.values() if each.from_seq <= at + 1 and seq - 1 <= each.through_seq)
+        while seq > at + 1:
+            covering = (gap for gap in gaps.values() if gap.from_seq <= at + 1 <= gap.through_seq)
             gap = next(covering, None)
             if gap is None:
                 yield f"{stream}: record {at + 1} is missing"
                 return
             head, at = bytes.fromhex(gap.head), gap.through_seq
             heads[at] = head
-            if seq <= at:
-                continue
+        if seq <= at:  # came before the rest of its range was dropped
+            continue
         head, at = chain.next_head(head, payload), seq
         heads[at] = head
         message = messages[seq]

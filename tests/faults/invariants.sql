@@ -67,9 +67,10 @@ SELECT gateway, stream, seq + 1 AS first, next - 1 AS last FROM (
     SELECT gateway, stream, seq, lead(seq) OVER (PARTITION BY gateway, stream ORDER BY seq) AS next FROM (
         SELECT gateway, stream, seq FROM centre.record
         UNION SELECT gateway, stream, 0 FROM centre.stream))
-WHERE next > seq + 1 AND NOT EXISTS (
-    SELECT 1 FROM gap_range AS g WHERE g.gateway = gateway AND g.stream = stream
-    AND g.from_seq <= seq + 1 AND next - 1 <= g.through_seq);
+AS hole
+WHERE next > seq + 1 AND next - 1 - seq > (
+    SELECT total(max(0, min(next - 1, g.through_seq) - max(seq + 1, g.from_seq) + 1)) FROM gap_range AS g
+    WHERE g.gateway = hole.gateway AND g.stream = hole.stream);
 
 -- unchained: a stream whose chain does not reach its newest record
 SELECT gateway, stream, through, highest FROM centre.stream WHERE through < highest;
