@@ -34,6 +34,7 @@ _ACK_S = 30.0  # a broker that takes records but acknowledges none for so long i
 _SLOWEST_BYTES_PER_S = 600.0  # and for as long as they need on half a line of 9600 bit/s
 _TICK_S = 1.0  # keep-alive and repetitions are measured in many seconds
 _DRAIN_TICK_S = 0.05  # a backlog leaves in steps of so long
+_WARN_S, _WARNINGS = 600.0, 50  # a line that comes and goes all day is logged so often, for so many sorts of trouble
 _CLONE_KICKS = 3  # short connections in a row: brokers of MQTT 3.1.1 do not say that another one took over
 _NO_SUBSCRIBERS, _FAILURES = 0x10, 0x80  # reason codes of MQTT 5: taken, and nobody listens; this one and above
 _NOT_AUTHORIZED = 0x87
@@ -87,6 +88,7 @@ class Publisher:
         self._welcome_s: float | None = None  # when the broker let us in, of the present or the last connection
         self._backoff = Backoff()
         self._error = ""
+        self._warned: dict[str, float] = {}
         self._confirmed = asyncio.Event()
 
     def status(self) -> PublisherStatus:
@@ -273,7 +275,8 @@ class Publisher:
             self._complaints.tell("duplicate_client", "", text, _now_s())
         elif self._welcome_s is not None and self._backoff.failures >= _CLONE_KICKS:
             text += ", again and again: a bad line, another gateway with our id, or a record too large for the broker"
-        if text != self._error:
+        if _now_s() - self._warned.get(text, -_WARN_S) >= _WARN_S:
+            self._warned = {text: _now_s()} if len(self._warned) > _WARNINGS else self._warned | {text: _now_s()}
             logger.warning("%s; records wait in the spool", text)
         self._error = text
 
