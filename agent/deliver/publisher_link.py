@@ -103,7 +103,7 @@ class Link:
             error: Exception | None = None
             try:
                 self._call_connect()
-            except (OSError, ValueError) as found:
+            except Exception as found:  # noqa: BLE001 - whatever it is, the session waits to hear of it
                 error = found.with_traceback(None)  # it holds the socket, which paho does not close
             if self._closed.is_set():
                 self._end()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -124,10 +125,10 @@ async def test_records_that_a_broker_does_not_take_hold_up_no_others(spool: Spoo
         courier = publisher(spool, b.url, reports=reports)
         async with running(courier):
             assert await eventually(lambda: len(centre.records) == 2)
-            assert courier.status().set_aside == 2
+            assert await eventually(lambda: courier.status().set_aside == 2)
 
     said = "the broker does not take messages on flatwatt/v1/campus-01/up/alarm: not authorized: see its access rules"
-    assert reports[0] == ("broker_refuses", said)
+    assert ("broker_refuses", said) in reports
 
 
 async def test_a_record_too_large_for_the_broker_is_not_even_sent(spool: Spool, tmp_path: Path) -> None:
@@ -140,12 +141,10 @@ async def test_a_record_too_large_for_the_broker_is_not_even_sent(spool: Spool, 
         courier = publisher(spool, b.url, reports=reports)
         async with running(courier):
             assert await eventually(lambda: len(centre.records) == 5)
-            assert courier.status().set_aside == 1
+            assert await eventually(lambda: courier.status().set_aside == 1)
 
-    assert reports[0] == (
-        "broker_refuses",
-        "event 1 has 5000 bytes; the broker takes 2000 at most: raise its max_packet_size",
-    )
+    said = "event 1 has 5000 bytes; the broker takes 2000 at most: raise its max_packet_size"
+    assert ("broker_refuses", said) in reports
 
 
 async def test_no_more_are_under_way_than_the_broker_wants(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +232,13 @@ async def test_a_name_that_is_being_looked_up_does_not_hold_up_the_end(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A resolver may take half a minute."""
-    monkeypatch.setattr(socket, "create_connection", lambda *_args, **_more: time.sleep(5))
+    answered = threading.Event()
+
+    def look_up(*_args: object, **_more: object) -> None:
+        answered.wait(10)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "create_connection", look_up)
     courier = publisher(spool, "mqtt://broker.test")
     stop = asyncio.Event()
     task = asyncio.create_task(courier.run(stop))
@@ -242,6 +247,7 @@ async def test_a_name_that_is_being_looked_up_does_not_hold_up_the_end(
     stop.set()
 
     await asyncio.wait_for(task, 1.0)
+    answered.set()
 
 
 async def test_a_name_that_comes_back_elsewhere_is_found(
