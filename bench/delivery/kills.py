@@ -7,7 +7,9 @@ The agent lives 0 to 3 s of real time after each start, so that a good part of t
 starts; in between it closes five windows a second. After each of its kills the spool is examined.
 """
 
+import json
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -118,7 +120,7 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
         verdict = judge(parts.database, agent.lives, site.METERS, PERIOD_S, WINDOW_S)
         findings = parts.query("SELECT kind, text FROM finding")
         if not (verdict.holds and code == 0):
-            print(parts.agent.log.read_text()[-4000:])
+            _keep(folder, agent.lives)
     return {
         "seed": seed,
         "kills": dict(zip(("agent", "broker", "collector"), (victim.kills for victim in victims), strict=True)),
@@ -137,6 +139,14 @@ def measure(seed: int, *, short: bool) -> dict[str, Any]:
         and code == 0
         and agent.starts.longest_s < MOST_S,
     }
+
+
+def _keep(folder: Path, lives: list[Life]) -> None:
+    """Keep what a run left that lost something: it cannot be repeated, for its moments are real time."""
+    kept = Path(tempfile.mkdtemp(prefix="flatwatt-kills-"))
+    shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("control"))
+    (kept / "lives.json").write_text(json.dumps([asdict(life) for life in lives]))
+    print(f"what it left is kept in {kept}", flush=True)
 
 
 def _watched(parts: Facility, chance: random.Random) -> _Agent:
