@@ -25,13 +25,13 @@ from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.config import GatewayConfig
 from agent.deliver import wire
-from agent.deliver.keys import load_gateway_key, load_public_key
-from agent.deliver.publisher import Publisher
-from agent.deliver.renewal import Renewal, finish_rotation
-from agent.deliver.restored_centre import declare_loss
-from agent.deliver.sacrifice import Bounds
-from agent.deliver.spool import Spool
-from agent.deliver.upkeep import Upkeep
+from agent.deliver.identity.keys import load_gateway_key, load_public_key
+from agent.deliver.identity.renewal import Renewal, finish_rotation
+from agent.deliver.link.publisher import Publisher
+from agent.deliver.link.restored_centre import declare_loss
+from agent.deliver.spool.sacrifice import Bounds
+from agent.deliver.spool.spool import Spool
+from agent.deliver.spool.upkeep import Upkeep
 from agent.emission_factors import factors
 from agent.errors import InputError
 from agent.operate.birth import Birth

@@ -6,7 +6,7 @@
     ├── InputError            a file or an argument is wrong (exit code 2); carries every complaint at once
     ├── BusError              one Modbus request got no usable answer; counted by reason, never fatal
     │   └── BusDownError      the bus itself cannot be opened, so no meter on it can answer
-    ├── LinkError             the connection to the broker failed; never fatal (agent/deliver/publisher_link.py)
+    ├── LinkError             the connection to the broker failed; never fatal (agent/deliver/link/link.py)
     └── EvidenceError         the spool, the history or a chain is damaged or contradicts itself
 
 A library's exceptions are translated into these once, at the seam where the library is used.

@@ -19,10 +19,10 @@ from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.deliver import wire
-from agent.deliver.clock_watch import ClockWatch, WatchState
-from agent.deliver.keys import GatewayKey
-from agent.deliver.parts import Parts, PartsState
-from agent.deliver.spool import Batch, Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool.spool import Batch, Spool
+from agent.deliver.time.clock_watch import ClockWatch, WatchState
+from agent.deliver.time.parts import Parts, PartsState
 from agent.emission_factors import EmissionFactor
 from agent.records import ClockReading, Notice, Receipt, Sample, Trust, Window
 

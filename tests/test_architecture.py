@@ -84,7 +84,7 @@ def test_the_map_itself_keeps_the_three_packages_apart() -> None:
         "agent.deliver.chain",
         "agent.deliver.command_table",  # what a command may say, as the wire says how it is said
         "agent.deliver.durable",  # files that are whole or not there
-        "agent.deliver.keys",  # public keys in files
+        "agent.deliver.identity.keys",  # public keys in files
         "agent.loopback",
         "agent.watchdog",
         "agent.private_file",
@@ -121,27 +121,29 @@ def test_no_import_hides_in_a_string(module: str) -> None:
 
 KNOWN = ("agent.records", "agent.deliver.wire", "collector.store", "firmware_sim.loads")
 SAMPLE_RULES = [Rule(("agent.deliver.*",), ("agent.records", "agent.deliver.*"))]
-SAMPLE_DOORS = {"paho": ("agent.deliver.publisher",), "numpy": ("agent.analyse.*",)}
+SAMPLE_DOORS = {"paho": ("agent.deliver.link.publisher",), "numpy": ("agent.analyse.*",)}
 
 
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("import collector.store", "agent.deliver.spool:1: may not import collector.store"),
-        ("from collector import store", "agent.deliver.spool:1: may not import collector.store"),
+        ("import collector.store", "agent.deliver.spool.spool:1: may not import collector.store"),
+        ("from collector import store", "agent.deliver.spool.spool:1: may not import collector.store"),
         (
             "def f():\n    from firmware_sim.loads import farm",
-            "agent.deliver.spool:2: may not import firmware_sim.loads",
+            "agent.deliver.spool.spool:2: may not import firmware_sim.loads",
         ),
-        ("if TYPE_CHECKING:\n    import collector", "agent.deliver.spool:2: may not import collector"),
-        ("import paho.mqtt.client", "agent.deliver.spool:1: is not a door of paho"),
-        ("import numpy as np", "agent.deliver.spool:1: is not a door of numpy"),
-        ("import requests", "agent.deliver.spool:1: requests is not in the table of outside libraries"),
+        ("if TYPE_CHECKING:\n    import collector", "agent.deliver.spool.spool:2: may not import collector"),
+        ("import paho.mqtt.client", "agent.deliver.spool.spool:1: is not a door of paho"),
+        ("import numpy as np", "agent.deliver.spool.spool:1: is not a door of numpy"),
+        ("import requests", "agent.deliver.spool.spool:1: requests is not in the table of outside libraries"),
     ],
 )
 def test_the_checker_sees_a_forbidden_import(source: str, complaint: str) -> None:
     """However it is written, at whatever depth."""
-    assert broken_imports("agent.deliver.spool", ast.parse(source), KNOWN, SAMPLE_RULES, SAMPLE_DOORS) == [complaint]
+    assert broken_imports("agent.deliver.spool.spool", ast.parse(source), KNOWN, SAMPLE_RULES, SAMPLE_DOORS) == [
+        complaint
+    ]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_the_checker_sees_a_forbidden_import(source: str, complaint: str) -> Non
 )
 def test_the_checker_lets_an_allowed_import_pass(source: str) -> None:
     """The map's own names, the standard library, and outside names that only the type checker reads."""
-    assert broken_imports("agent.deliver.spool", ast.parse(source), KNOWN, SAMPLE_RULES, SAMPLE_DOORS) == []
+    assert broken_imports("agent.deliver.spool.spool", ast.parse(source), KNOWN, SAMPLE_RULES, SAMPLE_DOORS) == []
 
 
 def test_the_checker_refuses_a_module_that_the_map_does_not_name() -> None:

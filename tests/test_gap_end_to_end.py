@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from agent.deliver import wire
-from agent.deliver.keys import GatewayKey
-from agent.deliver.receipts import ReceiptDesk
-from agent.deliver.sacrifice import Sacrifice
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.link.receipts import ReceiptDesk
+from agent.deliver.spool.sacrifice import Sacrifice
+from agent.deliver.spool.spool import Spool
 from agent.records import Envelope
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import LOOSE, START_S, WINDOW_S, key_in, tell

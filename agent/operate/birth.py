@@ -8,9 +8,9 @@ from agent import __version__
 from agent.acquire.profiles.profile import find_profile
 from agent.config import GatewayConfig, MeterConfig
 from agent.deliver import wire
-from agent.deliver.keys import GatewayKey
-from agent.deliver.publisher_status import PublisherStatus
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.link.status import PublisherStatus
+from agent.deliver.spool.spool import Spool
 from agent.records import ClockReading
 
 _TRUST_WORDS = {"U": "unknown", "I": "informative", "S": "synchronised", "R": "relative"}

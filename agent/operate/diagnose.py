@@ -11,7 +11,7 @@ from pathlib import Path
 from agent import __version__
 from agent.acquire.poll.statistics import MeterStatistics, PollStatistics
 from agent.deliver.command_table import Value
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.operate.executor import Done, Outcome
 from agent.records import ClockReading
 

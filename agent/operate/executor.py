@@ -12,9 +12,9 @@ from typing import Literal
 
 from agent.deliver import wire
 from agent.deliver.command_table import Value
-from agent.deliver.commands import Book, CommandDesk, NotYetError, Order, RefusalError
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
+from agent.operate.commands import Book, CommandDesk, NotYetError, Order, RefusalError
 from agent.operate.refusals import Refusals
 from agent.records import ClockReading
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from agent.config import GatewayConfig, PollConfig
 from agent.config_check import poll_mistakes
 from agent.deliver.command_table import Value
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from agent.operate.executor import Done, Outcome
 

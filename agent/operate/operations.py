@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from agent.acquire.poll.statistics import PollStatistics
 from agent.config import GatewayConfig, PollConfig
 from agent.deliver import wire
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.operate import interval
 from agent.operate.capture import Capture, Recent
 from agent.operate.diagnose import Diagnose

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from agent.acquire.profiles.profile import find_profile
 from agent.config import GatewayConfig
 from agent.deliver.command_table import Value
-from agent.deliver.keys import load_public_key
-from agent.deliver.publisher_access import Access
+from agent.deliver.identity.keys import load_public_key
+from agent.deliver.link.access import Access
 from agent.errors import FlatwattError
 from agent.operate.executor import Done, Outcome
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from agent.deliver.command_table import Value
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from agent.operate.executor import Done, Outcome
 

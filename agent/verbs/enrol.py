@@ -25,9 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Enrol."""
     from agent.config import load_gateway
-    from agent.deliver.enrolment import Centre, Token
-    from agent.deliver.identity import FOLDER, keep_identity, read_identity
-    from agent.deliver.keys import load_gateway_key
+    from agent.deliver.identity.enrolment import Centre, Token
+    from agent.deliver.identity.identity import FOLDER, keep_identity, read_identity
+    from agent.deliver.identity.keys import load_gateway_key
     from agent.terminal import say
 
     config = load_gateway(args.config)

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Show, make or convert."""
     from agent.config import load_gateway
     from agent.deliver import chain
-    from agent.deliver.keys import public_key_of, public_pem
+    from agent.deliver.identity.keys import public_key_of, public_pem
     from agent.errors import InputError
     from agent.terminal import say
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def _make_operator(path: Path) -> int:
     from agent.deliver import chain
     from agent.deliver.durable import write_file
-    from agent.deliver.keys import private_pem, public_pem
+    from agent.deliver.identity.keys import private_pem, public_pem
     from agent.errors import InputError
     from agent.terminal import say
 
@@ -69,8 +69,8 @@ def _make_operator(path: Path) -> int:
 
 
 def _show(config: "GatewayConfig", *, as_json: bool) -> int:
-    from agent.deliver.identity import FOLDER, read_identity
-    from agent.deliver.keys import load_gateway_key
+    from agent.deliver.identity.identity import FOLDER, read_identity
+    from agent.deliver.identity.keys import load_gateway_key
     from agent.errors import FlatwattError
     from agent.terminal import say_json, table
 
@@ -97,7 +97,7 @@ def _show(config: "GatewayConfig", *, as_json: bool) -> int:
 
 def _trusted(path: Path | None) -> str | None:
     from agent.deliver import chain
-    from agent.deliver.keys import load_public_key
+    from agent.deliver.identity.keys import load_public_key
 
     return chain.key_id(load_public_key(path)) if path is not None and path.exists() else None
 

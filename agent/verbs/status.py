@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from agent.acquire.poll.status_file import STATUS_FILE, read_status
     from agent.commission.advice import advice
     from agent.config import load_gateway
-    from agent.deliver.delivery_advice import delivery_advice
+    from agent.deliver.link.advice import delivery_advice
     from agent.errors import FlatwattError
     from agent.terminal import say_json
 
@@ -149,7 +149,7 @@ def _storage(delivery: dict[str, Any]) -> str:
 
 
 def _age(seconds: float) -> str:
-    from agent.deliver.delivery_advice import age
+    from agent.deliver.link.advice import age
 
     return age(seconds)
 

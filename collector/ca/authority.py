@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain
 from agent.deliver.durable import write_file
-from agent.deliver.keys import load_public_key, private_pem, public_pem
+from agent.deliver.identity.keys import load_public_key, private_pem, public_pem
 from agent.errors import EvidenceError, InputError
 from agent.private_file import read_private
 from collector.ca.certificates import Issuer, certificate, requested, revocations, root

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.deliver.keys import load_public_key
+from agent.deliver.identity.keys import load_public_key
 from agent.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain, wire
 from agent.deliver.durable import write_file
-from agent.deliver.keys import private_pem
+from agent.deliver.identity.keys import private_pem
 from agent.errors import FlatwattError
 from agent.private_file import read_private
 from collector.store.ledger import Stream

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sign, send, wait and show."""
-    from agent.deliver.keys import load_private_key
+    from agent.deliver.identity.keys import load_private_key
     from collector.operator.order import parse_arguments, signed
 
     arguments = parse_arguments(args.command, args.arguments)

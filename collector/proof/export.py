@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from agent.deliver import chain, wire
-from agent.deliver.keys import public_pem
+from agent.deliver.identity.keys import public_pem
 from agent.errors import EvidenceError, InputError
 from collector.proof import members
 from collector.proof.members import Contents, FindingLine, GatewayContents, StreamContents

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check one file."""
-    from agent.deliver.keys import public_key_of
+    from agent.deliver.identity.keys import public_key_of
     from collector.proof.source import opened
     from collector.proof.verdict import Verdict
     from collector.proof.walk import follow

@@ -13,8 +13,8 @@ import pytest
 
 from agent.cli import main
 from agent.daemon import _opening_events
-from agent.deliver.outbox import Outbox
-from agent.deliver.spool import Spool
+from agent.deliver.link.outbox import Outbox
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from agent.pipeline import Pipeline
 from tests.broker import mosquitto

@@ -18,8 +18,8 @@ from agent.analyse.site_day import SiteBook
 from agent.analyse.window import WindowBuilder
 from agent.clock import Clock
 from agent.deliver import wire
-from agent.deliver.keys import load_gateway_key
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import load_gateway_key
+from agent.deliver.spool.spool import Spool
 from agent.emission_factors import factors
 from agent.pipeline import Pipeline, remembered
 from agent.records import ClockReading, Sample

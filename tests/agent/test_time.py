@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.clock_script import ScriptedClock, read_script
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.pipeline import Pipeline
 from agent.records import Receipt, Sample
 from tests.agent.test_pipeline import at_work, told

@@ -11,8 +11,8 @@ import pytest
 
 from agent.cli import main
 from agent.deliver import chain, wire
-from agent.deliver.commands import Book, CommandDesk, Order
 from agent.errors import FlatwattError, InputError
+from agent.operate.commands import Book, CommandDesk, Order
 from collector.operator.capture import is_whole, save
 from collector.operator.order import LATEST_S, parse_arguments, signed
 from tests.broker import amqtt, mosquitto

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.deliver import chain
 from agent.deliver.durable import write_file
-from agent.deliver.keys import private_pem
+from agent.deliver.identity.keys import private_pem
 from collector.ca.authority import Authority as Shipped
 from collector.ca.authority import create
 from tests.collector.ca.centre import request

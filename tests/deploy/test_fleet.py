@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
-from agent.deliver.identity import read_identity
+from agent.deliver.identity.identity import read_identity
 from tests.broker import Broker
 from tests.collector.ca.centre import Enrolment, enrolment
 from tests.collector.program import Collector, collector

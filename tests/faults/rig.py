@@ -1,6 +1,6 @@
 """Runs a verb of flatwatt with its surroundings changed from outside; nothing in the product knows of this.
 
-    python -m tests.faults.rig --kill agent.deliver.spool:Spool.receipt before 3 -- run -c gateway.toml
+    python -m tests.faults.rig --kill agent.deliver.spool.spool:Spool.receipt before 3 -- run -c gateway.toml
     python -m tests.faults.rig --clock FILE -- collect --mqtt ...
 
 ``--kill`` ends the process at the n-th call of a function, before or after it, as a power cut or

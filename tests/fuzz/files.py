@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from agent.config import load_gateway
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError, InputError
 from tests.agent.deliver.centre import GATEWAY, fill
 from tests.fuzz.mutate import mutated

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from msgspec import to_builtins
 
 from agent.deliver import chain, wire
-from agent.deliver.commands import Book, CommandDesk, NotYetError, RefusalError
-from agent.deliver.receipts import ReceiptDesk
-from agent.deliver.spool import Spool
+from agent.deliver.link.receipts import ReceiptDesk
+from agent.deliver.spool.spool import Spool
 from agent.errors import EvidenceError
+from agent.operate.commands import Book, CommandDesk, NotYetError, RefusalError
 from tests.agent.deliver.centre import GATEWAY, fill, receipt
 from tests.collector.desk import Desk
 from tests.collector.gateway import FakeGateway, Sent

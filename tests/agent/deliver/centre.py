@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.deliver import chain, wire
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 
 GATEWAY = "campus-01"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Spool
-from agent.deliver.upkeep import Upkeep
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool.spool import Spool
+from agent.deliver.spool.upkeep import Upkeep
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import LOOSE, NOW, key_in
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from agent.config import DeliveryConfig, MqttConfig
 from agent.deliver import wire
-from agent.deliver.publisher import Publisher
-from agent.deliver.publisher_herald import State
-from agent.deliver.spool import Spool
+from agent.deliver.link.herald import State
+from agent.deliver.link.publisher import Publisher
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
 
 

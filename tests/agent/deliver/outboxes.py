@@ -2,8 +2,8 @@
 
 from random import Random
 
-from agent.deliver.outbox import Outbox
-from agent.deliver.spool import Spool
+from agent.deliver.link.outbox import Outbox
+from agent.deliver.spool.spool import Spool
 from agent.records import Receipt
 from tests.agent.deliver.centre import GATEWAY
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.deliver.clock_watch import ClockWatch, WatchState
+from agent.deliver.time.clock_watch import ClockWatch, WatchState
 from agent.deliver.wire import Event
 from agent.records import ClockReading, Receipt, Trust
 

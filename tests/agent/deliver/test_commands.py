@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent.deliver.commands import LONGEST_S, Book, CommandDesk, NotYetError, Order, RefusalError
-from agent.deliver.keys import load_public_key
+from agent.deliver.identity.keys import load_public_key
 from agent.deliver.wire import Trust
+from agent.operate.commands import LONGEST_S, Book, CommandDesk, NotYetError, Order, RefusalError
 from tests.operator import GATEWAY, NOW_S, Operator
 
 OPERATOR = Operator()

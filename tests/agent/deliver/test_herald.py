@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from agent.deliver.lag import Lag
-from agent.deliver.publisher_herald import Herald, State
-from agent.deliver.spool import Spool
+from agent.deliver.link.herald import Herald, State
+from agent.deliver.link.lag import Lag
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
 
 

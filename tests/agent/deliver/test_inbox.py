@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain, wire
-from agent.deliver.complaints import Complaints
-from agent.deliver.inbox import Inbox
-from agent.deliver.keys import GatewayKey
-from agent.deliver.restored_centre import declare_loss
-from agent.deliver.spool import Batch, Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.link.complaints import Complaints
+from agent.deliver.link.inbox import Inbox
+from agent.deliver.link.restored_centre import declare_loss
+from agent.deliver.spool.spool import Batch, Spool
 from tests.agent.deliver.centre import GATEWAY, fill, receipt
 
 KEY = chain.new_key()

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from agent.deliver import chain
-from agent.deliver.keys import load_gateway_key, load_public_key
+from agent.deliver.identity.keys import load_gateway_key, load_public_key
 from agent.errors import InputError
 
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from agent.deliver import chain
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import InputError
 from tests.agent.deliver.centre import GATEWAY, Centre, fill
 from tests.agent.deliver.courier import eventually, publisher, running

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from agent.deliver import publisher_herald, publisher_link, wire
-from agent.deliver.publisher_trouble import Backoff, Trouble
-from agent.deliver.spool import Spool
+from agent.deliver import wire
+from agent.deliver.link import herald as publisher_herald
+from agent.deliver.link import link as publisher_link
+from agent.deliver.link.trouble import Backoff, Trouble
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, Centre, fill
 from tests.agent.deliver.courier import eventually, publisher, running
 from tests.agent.deliver.scripted import (

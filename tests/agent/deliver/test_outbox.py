@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.outbox import IN_FLIGHT
-from agent.deliver.spool import Spool
+from agent.deliver.link.outbox import IN_FLIGHT
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
 from tests.agent.deliver.outboxes import outbox, receipt, send_all
 

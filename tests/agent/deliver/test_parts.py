@@ -2,7 +2,7 @@
 
 import random
 
-from agent.deliver.parts import Parts, PartsState
+from agent.deliver.time.parts import Parts, PartsState
 
 WINDOW_S = 900
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import MqttConfig
-from agent.deliver.publisher_access import Access
-from agent.deliver.publisher_link import Link
+from agent.deliver.link.access import Access
+from agent.deliver.link.link import Link
 from agent.errors import FlatwattError, InputError
 
 WELCOME = b"\x20\x03\x00\x00\x00"  # MQTT 5

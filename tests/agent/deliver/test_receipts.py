@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from agent.deliver import chain, wire
-from agent.deliver.receipts import CollectorBehindError, ReceiptDesk, ReceiptRefusedError, SpoolBehindError
-from agent.deliver.spool import Spool
+from agent.deliver.link.receipts import CollectorBehindError, ReceiptDesk, ReceiptRefusedError, SpoolBehindError
+from agent.deliver.spool.spool import Spool
 from agent.errors import EvidenceError
 from tests.agent.deliver.centre import GATEWAY, event, fill, receipt
 

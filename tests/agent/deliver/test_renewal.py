@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.identity import FOLDER, Identity, keep_identity, read_identity
-from agent.deliver.keys import load_gateway_key, load_public_key
-from agent.deliver.renewal import Renewal, due_s, finish_rotation
+from agent.deliver.identity.identity import FOLDER, Identity, keep_identity, read_identity
+from agent.deliver.identity.keys import load_gateway_key, load_public_key
+from agent.deliver.identity.renewal import Renewal, due_s, finish_rotation
 from agent.errors import FlatwattError
 from tests.collector.ca.centre import Enrolment, enrolment
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain, wire
-from agent.deliver.keys import GatewayKey
-from agent.deliver.sacrifice import Bounds, Sacrifice
-from agent.deliver.spool import Spool
-from agent.deliver.spool_file import LOG_BYTES
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool.file import LOG_BYTES
+from agent.deliver.spool.sacrifice import Bounds, Sacrifice
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import DAY_S, LOOSE, START_S, key_in, records, tell
 

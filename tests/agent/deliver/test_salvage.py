@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver import spool_damage, wire
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Spool
+from agent.deliver import wire
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool import damage as spool_damage
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import (
     START_S,

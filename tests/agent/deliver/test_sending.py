@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, Centre, fill, receipt
 from tests.agent.deliver.courier import eventually, publisher, running
 from tests.broker import Broker, amqtt, mosquitto
@@ -16,7 +16,7 @@ from tests.broker import Broker, amqtt, mosquitto
 AGENT = """
 import asyncio, sys
 from pathlib import Path
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import fill
 from tests.agent.deliver.courier import publisher
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.outbox import Outbox
-from agent.deliver.ranges import Ranges
-from agent.deliver.spool import Spool
+from agent.deliver.link.outbox import Outbox
+from agent.deliver.link.ranges import Ranges
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
 from tests.agent.deliver.outboxes import outbox, receipt, send_all
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from tests.agent.deliver.centre import GATEWAY, fill
 
 WRITER = """
 import sys
 from pathlib import Path
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 
 spool = Spool(Path(sys.argv[1]), "campus-01")
 assert spool.loss is None, spool.loss

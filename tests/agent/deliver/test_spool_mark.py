@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.keys import GatewayKey
+from agent.deliver.identity.keys import GatewayKey
 from tests.agent.deliver.windows import (
     START_S,
     Opened,

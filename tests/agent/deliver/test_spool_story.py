@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.deliver import chain, wire
-from agent.deliver.sacrifice import Sacrifice
-from agent.deliver.spool import Spool
-from agent.deliver.upkeep import Upkeep
+from agent.deliver.spool.sacrifice import Sacrifice
+from agent.deliver.spool.spool import Spool
+from agent.deliver.spool.upkeep import Upkeep
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import LOOSE, NOW, START_S, key_in, tell
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain
-from agent.deliver.keys import GatewayKey
+from agent.deliver.identity.keys import GatewayKey
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import START_S, Opened, summaries, tell
 

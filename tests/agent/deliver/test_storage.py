@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver import spool_file
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool import file as spool_file
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.windows import START_S, Opened, events, field, records, summaries, tell
 
 

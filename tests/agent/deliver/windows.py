@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 
 from agent.deliver import wire
-from agent.deliver.entry import enter
-from agent.deliver.keys import GatewayKey, load_gateway_key
-from agent.deliver.sacrifice import Bounds
-from agent.deliver.spool import Spool
-from agent.deliver.upkeep import Upkeep
+from agent.deliver.identity.keys import GatewayKey, load_gateway_key
+from agent.deliver.spool.entry import enter
+from agent.deliver.spool.sacrifice import Bounds
+from agent.deliver.spool.spool import Spool
+from agent.deliver.spool.upkeep import Upkeep
 from agent.records import ClockReading
 from tests.agent.deliver.centre import GATEWAY
 

@@ -8,9 +8,9 @@ import pytest
 
 from agent.deliver import wire
 from agent.deliver.command_table import Value
-from agent.deliver.commands import Book
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
+from agent.operate.commands import Book
 from agent.operate.executor import SLOT, Done, Executor, Outcome
 from agent.operate.refusals import Refusals
 from agent.records import ClockReading, Trust

@@ -8,8 +8,8 @@ import pytest
 
 from agent.config import GatewayConfig, load_gateway
 from agent.deliver.command_table import Value
-from agent.deliver.keys import public_pem
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import public_pem
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from agent.operate.executor import Outcome
 from agent.operate.interval import SLOT, SetInterval, in_force

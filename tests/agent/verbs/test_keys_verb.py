@@ -8,7 +8,7 @@ import pytest
 
 from agent.cli import main
 from agent.deliver import chain
-from agent.deliver.keys import load_gateway_key, load_public_key
+from agent.deliver.identity.keys import load_gateway_key, load_public_key
 from agent.private_file import refuse_shared
 
 GATEWAY = """

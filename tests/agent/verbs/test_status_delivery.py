@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.deliver.delivery_advice import delivery_advice
+from agent.deliver.link.advice import delivery_advice
 from agent.verbs.status import _delivery
 from tests.agent.verbs.deliveries import delivery
 

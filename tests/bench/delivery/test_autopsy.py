@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from bench.delivery.autopsy import Autopsy
 from bench.delivery.ledger import Life
 

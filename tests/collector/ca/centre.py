@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent.deliver.enrolment import Centre, Grant, Token
-from agent.deliver.keys import GatewayKey, load_gateway_key
+from agent.deliver.identity.enrolment import Centre, Grant, Token
+from agent.deliver.identity.keys import GatewayKey, load_gateway_key
 from collector.ca.authority import Authority, create
 
 START_S = 60.0  # a busy machine; what works takes a hundredth of it

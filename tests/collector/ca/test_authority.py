@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain
-from agent.deliver.keys import load_public_key
+from agent.deliver.identity.keys import load_public_key
 from agent.errors import EvidenceError, InputError
 from collector.ca.authority import Authority, create
 from collector.ca.names import centre_name, gateway_name

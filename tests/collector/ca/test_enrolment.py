@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from agent.cli import main
-from agent.deliver.enrolment import Centre, Token
-from agent.deliver.keys import load_public_key
+from agent.deliver.identity.enrolment import Centre, Token
+from agent.deliver.identity.keys import load_public_key
 from agent.errors import FlatwattError
 from collector.ca.authority import create
 from collector.ca.desk import REFUSAL_S, REFUSALS, Patience

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.deliver.keys import public_pem
+from agent.deliver.identity.keys import public_pem
 from collector.ingest import batch, intake
 from collector.ingest.enrolled import Enrolled
 from collector.store import findings as store_findings

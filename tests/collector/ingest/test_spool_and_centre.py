@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import wire
-from agent.deliver.receipts import ReceiptDesk
-from agent.deliver.sacrifice import Sacrifice
-from agent.deliver.spool import Spool
+from agent.deliver.link.receipts import ReceiptDesk
+from agent.deliver.spool.sacrifice import Sacrifice
+from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.windows import DAY_S, LOOSE, START_S, key_in, tell
 from tests.collector.desk import Desk

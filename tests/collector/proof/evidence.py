@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.deliver import chain
-from agent.deliver.keys import public_pem
+from agent.deliver.identity.keys import public_pem
 from collector.ingest.receipts import Signer
 from collector.proof.export import export
 from collector.proof.source import opened

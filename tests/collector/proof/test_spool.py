@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError, InputError
 from tests.collector.gateway import FakeGateway
 from tests.collector.proof.evidence import judged

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from agent.deliver import chain
-from agent.deliver.keys import private_pem, public_pem
+from agent.deliver.identity.keys import private_pem, public_pem
 from agent.errors import EvidenceError
 from collector.proof.walk import REMEMBERED
 from tests.collector.desk import Desk

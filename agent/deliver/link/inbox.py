@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.deliver.complaints import Complaints
-from agent.deliver.keys import load_public_key
-from agent.deliver.receipts import CollectorBehindError, ReceiptDesk, ReceiptRefusedError, SpoolBehindError
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import load_public_key
+from agent.deliver.link.complaints import Complaints
+from agent.deliver.link.receipts import CollectorBehindError, ReceiptDesk, ReceiptRefusedError, SpoolBehindError
+from agent.deliver.spool.spool import Spool
 from agent.records import Receipt
 
 logger = logging.getLogger(__name__)

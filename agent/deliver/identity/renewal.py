@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.deliver.durable import sync_folder
-from agent.deliver.identity import FOLDER, Identity, keep_identity, read_identity
-from agent.deliver.keys import GatewayKey, load_gateway_key
+from agent.deliver.identity.identity import FOLDER, Identity, keep_identity, read_identity
+from agent.deliver.identity.keys import GatewayKey, load_gateway_key
 from agent.errors import FlatwattError
 
 logger = logging.getLogger(__name__)

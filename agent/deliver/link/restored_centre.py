@@ -1,9 +1,9 @@
 """What a gateway says where the centre lost records that it had confirmed: its database was put back from a backup."""
 
 from agent.deliver import wire
-from agent.deliver.entry import enter, signed_gap
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Spool
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool.entry import enter, signed_gap
+from agent.deliver.spool.spool import Spool
 
 
 def declare_loss(spool: Spool, key: GatewayKey, through: int, time_s: int) -> None:

@@ -20,8 +20,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.deliver.publisher_access import Access
-from agent.deliver.publisher_trouble import LinkError, Trouble, trouble_of
+from agent.deliver.link.access import Access
+from agent.deliver.link.trouble import LinkError, Trouble, trouble_of
 from agent.errors import FlatwattError
 
 KEEPALIVE_S = 30  # half of what home routers and mobile networks keep a silent connection for

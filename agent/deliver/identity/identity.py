@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.deliver import chain
 from agent.deliver.durable import write_file
-from agent.deliver.enrolment import Centre, Grant
+from agent.deliver.identity.enrolment import Centre, Grant
 from agent.errors import InputError
 
 FOLDER = "identity"

@@ -6,9 +6,9 @@ The collector takes a window and a state of an alarm once, so what it had alread
 from collections.abc import Iterable
 
 from agent.deliver import wire
-from agent.deliver.entry import enter, enter_event
-from agent.deliver.spool import Batch
-from agent.deliver.spool_file import Row
+from agent.deliver.spool.entry import enter, enter_event
+from agent.deliver.spool.file import Row
+from agent.deliver.spool.spool import Batch
 from agent.errors import EvidenceError
 
 

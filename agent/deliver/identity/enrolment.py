@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from agent.deliver import chain
-from agent.deliver.keys import GatewayKey
+from agent.deliver.identity.keys import GatewayKey
 from agent.errors import FlatwattError, InputError
 
 _TIMEOUT_S = 10.0  # for each step on the line; the centre answers in milliseconds

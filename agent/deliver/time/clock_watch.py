@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agent.deliver.clock_events import anchored, corrected, doubted, paused, stepped
+from agent.deliver.time.clock_events import anchored, corrected, doubted, paused, stepped
 from agent.deliver.wire import Event
 from agent.records import ClockReading, Receipt, Trust
 

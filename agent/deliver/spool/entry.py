@@ -3,8 +3,8 @@
 import msgspec
 
 from agent.deliver import chain, wire
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Batch
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool.spool import Batch
 from agent.records import Trust
 
 

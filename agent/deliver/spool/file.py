@@ -1,7 +1,7 @@
 """The tables of a spool, in one SQLite database: on the disk, or in memory.
 
 Write-ahead log, ``synchronous=FULL``: a batch that was committed survives ``kill -9`` and a power cut,
-one that was not leaves no trace. Raises what SQLite raises; :mod:`agent.deliver.spool` knows what to do.
+one that was not leaves no trace. Raises what SQLite raises; :mod:`agent.deliver.spool.spool` knows what to do.
 """
 
 import contextlib

@@ -14,16 +14,16 @@ from typing import Literal
 
 from agent.config import DeliveryConfig, MqttConfig
 from agent.deliver import wire
-from agent.deliver.complaints import Complaints
-from agent.deliver.inbox import Inbox
-from agent.deliver.lag import Lag
-from agent.deliver.outbox import IN_FLIGHT, Outbox
-from agent.deliver.publisher_access import Access
-from agent.deliver.publisher_herald import LATE_S, Herald, State
-from agent.deliver.publisher_link import Link
-from agent.deliver.publisher_status import PublisherStatus
-from agent.deliver.publisher_trouble import Backoff, LinkError, Trouble
-from agent.deliver.spool import Spool
+from agent.deliver.link.access import Access
+from agent.deliver.link.complaints import Complaints
+from agent.deliver.link.herald import LATE_S, Herald, State
+from agent.deliver.link.inbox import Inbox
+from agent.deliver.link.lag import Lag
+from agent.deliver.link.link import Link
+from agent.deliver.link.outbox import IN_FLIGHT, Outbox
+from agent.deliver.link.status import PublisherStatus
+from agent.deliver.link.trouble import Backoff, LinkError, Trouble
+from agent.deliver.spool.spool import Spool
 from agent.errors import InputError
 from agent.records import Envelope, Receipt
 

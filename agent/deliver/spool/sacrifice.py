@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from agent.config import DeliveryConfig
-from agent.deliver import spool_damage, totals, wire
-from agent.deliver.entry import enter, signed_gap
-from agent.deliver.keys import GatewayKey
-from agent.deliver.spool import Spool
-from agent.deliver.spool_file import LOG_BYTES
+from agent.deliver import wire
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool import damage as spool_damage
+from agent.deliver.spool import totals
+from agent.deliver.spool.entry import enter, signed_gap
+from agent.deliver.spool.file import LOG_BYTES
+from agent.deliver.spool.spool import Spool
 from agent.errors import EvidenceError
 from agent.records import Envelope
 

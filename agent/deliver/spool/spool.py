@@ -17,12 +17,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from agent.deliver import chain, spool_damage, spool_file
+from agent.deliver import chain
 from agent.deliver.durable import sync_folder
-from agent.deliver.spool_damage import LOSS, Loss
-from agent.deliver.spool_errors import DiskError, is_environment, translated
-from agent.deliver.spool_file import Row, SpoolFile
-from agent.deliver.spool_mark import Mark, forget_mark, read_mark, write_mark
+from agent.deliver.spool import damage as spool_damage
+from agent.deliver.spool import file as spool_file
+from agent.deliver.spool.damage import LOSS, Loss
+from agent.deliver.spool.errors import DiskError, is_environment, translated
+from agent.deliver.spool.file import Row, SpoolFile
+from agent.deliver.spool.mark import Mark, forget_mark, read_mark, write_mark
 from agent.errors import EvidenceError, FlatwattError
 from agent.records import Envelope
 

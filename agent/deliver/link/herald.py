@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Literal
 
-from agent.deliver.publisher_link import Link
+from agent.deliver.link.link import Link
 
 logger = logging.getLogger(__name__)
 

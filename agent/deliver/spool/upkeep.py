@@ -8,13 +8,13 @@ import json
 import logging
 from collections.abc import Callable
 
-from agent.deliver import spool_damage
-from agent.deliver.entry import enter_event
-from agent.deliver.keys import GatewayKey
-from agent.deliver.sacrifice import Bounds, Sacrifice
-from agent.deliver.spool import Batch, Spool
-from agent.deliver.spool_damage import LOSS, Loss
-from agent.deliver.takeover import take_over
+from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool import damage as spool_damage
+from agent.deliver.spool.damage import LOSS, Loss
+from agent.deliver.spool.entry import enter_event
+from agent.deliver.spool.sacrifice import Bounds, Sacrifice
+from agent.deliver.spool.spool import Batch, Spool
+from agent.deliver.spool.takeover import take_over
 from agent.records import ClockReading
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ then on, and its key kept with the spool.
 from typing import Literal
 
 from agent.deliver import chain, wire
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 from agent.errors import EvidenceError
 from agent.records import Receipt
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from agent.deliver.spool import Spool
+from agent.deliver.spool.spool import Spool
 
 _MARKS = 512  # of an outage of any length: beyond, every second one is forgotten, and ages are a little too low
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from agent.deliver import chain
 from agent.deliver.durable import sync_folder
-from agent.deliver.spool_file import META, VERSION, Row, read_slots
-from agent.deliver.spool_mark import Mark
+from agent.deliver.spool.file import META, VERSION, Row, read_slots
+from agent.deliver.spool.mark import Mark
 from agent.errors import EvidenceError, FlatwattError
 
 LOSS = "loss"  # the slot that keeps a Loss until everything is taken over

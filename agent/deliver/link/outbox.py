@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterator
 from random import Random
 
-from agent.deliver.pace import Bucket, Patience
-from agent.deliver.ranges import Ranges
-from agent.deliver.spool import Spool
+from agent.deliver.link.pace import Bucket, Patience
+from agent.deliver.link.ranges import Ranges
+from agent.deliver.spool.spool import Spool
 from agent.records import Envelope, Receipt
 
 IN_FLIGHT = 16  # unacknowledged at a time: bounds what a lost connection repeats

@@ -1,0 +1,1 @@
+"""The way to the broker and back: which record goes when, the connection, the receipts."""
