@@ -14,7 +14,7 @@ from agent.deliver.spool.sacrifice import Sacrifice
 from agent.deliver.spool.spool import Spool
 from agent.records import Envelope
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import LOOSE, START_S, WINDOW_S, key_in, tell
+from tests.agent.deliver.spool.windows import LOOSE, START_S, WINDOW_S, key_in, tell
 from tests.collector.desk import Desk
 
 DAY = 12  # windows, of every second hour

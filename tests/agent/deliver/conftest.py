@@ -9,7 +9,7 @@ from agent.deliver.identity.keys import GatewayKey
 from agent.deliver.spool.spool import Spool
 from agent.deliver.spool.upkeep import Upkeep
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import LOOSE, NOW, key_in
+from tests.agent.deliver.spool.windows import LOOSE, NOW, key_in
 
 
 @pytest.fixture

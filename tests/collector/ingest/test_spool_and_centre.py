@@ -13,7 +13,7 @@ from agent.deliver.link.receipts import ReceiptDesk
 from agent.deliver.spool.sacrifice import Sacrifice
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import DAY_S, LOOSE, START_S, key_in, tell
+from tests.agent.deliver.spool.windows import DAY_S, LOOSE, START_S, key_in, tell
 from tests.collector.desk import Desk
 from tests.collector.gateway import FakeGateway, Sent
 

@@ -10,7 +10,7 @@ from agent.deliver.identity.keys import GatewayKey
 from agent.deliver.spool import damage as spool_damage
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import (
+from tests.agent.deliver.spool.windows import (
     START_S,
     Opened,
     alarm,

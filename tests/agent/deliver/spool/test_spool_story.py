@@ -18,7 +18,7 @@ from agent.deliver.spool.sacrifice import Sacrifice
 from agent.deliver.spool.spool import Spool
 from agent.deliver.spool.upkeep import Upkeep
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import LOOSE, NOW, START_S, key_in, tell
+from tests.agent.deliver.spool.windows import LOOSE, NOW, START_S, key_in, tell
 
 DAY = 96  # windows: each of the story is of another day
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.deliver.identity.keys import GatewayKey
-from tests.agent.deliver.windows import (
+from tests.agent.deliver.spool.windows import (
     START_S,
     Opened,
     events,

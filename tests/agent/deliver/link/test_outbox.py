@@ -7,7 +7,7 @@ import pytest
 from agent.deliver.link.outbox import IN_FLIGHT
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
-from tests.agent.deliver.outboxes import outbox, receipt, send_all
+from tests.agent.deliver.link.outboxes import outbox, receipt, send_all
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from agent.deliver.identity.keys import GatewayKey
 from agent.deliver.spool import file as spool_file
 from agent.deliver.spool.spool import Spool
-from tests.agent.deliver.windows import START_S, Opened, events, field, records, summaries, tell
+from tests.agent.deliver.spool.windows import START_S, Opened, events, field, records, summaries, tell
 
 
 class Disk:

@@ -8,7 +8,7 @@ import pytest
 from agent.deliver import chain
 from agent.deliver.identity.keys import GatewayKey
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import START_S, Opened, summaries, tell
+from tests.agent.deliver.spool.windows import START_S, Opened, summaries, tell
 
 
 @pytest.fixture

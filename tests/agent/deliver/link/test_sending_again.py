@@ -10,7 +10,7 @@ from agent.deliver.link.outbox import Outbox
 from agent.deliver.link.ranges import Ranges
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY, fill
-from tests.agent.deliver.outboxes import outbox, receipt, send_all
+from tests.agent.deliver.link.outboxes import outbox, receipt, send_all
 
 
 @pytest.fixture

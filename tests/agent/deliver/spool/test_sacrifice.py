@@ -10,7 +10,7 @@ from agent.deliver.spool.file import LOG_BYTES
 from agent.deliver.spool.sacrifice import Bounds, Sacrifice
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.windows import DAY_S, LOOSE, START_S, key_in, records, tell
+from tests.agent.deliver.spool.windows import DAY_S, LOOSE, START_S, key_in, records, tell
 
 DAY = 96  # windows
 WINDOW_WH = 250.0  # of one meter
