@@ -53,7 +53,7 @@ faults: ## every fault of the campaign, on real processes; writes docs/reliabili
 	@.ci/setup dev
 	@$(BIN)/python -m tests.faults
 
-delivery: ## a thousand kills, a week without a network, a day of random faults; writes docs/delivery.md
+delivery: ## a thousand kills, a week without a network, days of random faults, in two hours; writes docs/delivery.md
 	@.ci/setup dev
 	@$(BIN)/python -m bench.delivery
 
