@@ -1,6 +1,6 @@
 """What the product does, as a sentence: poll, collect into windows, inspect, analyse, tell.
 
-Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/daemon.py`` composes it.
+Read :meth:`Pipeline.run`. Everything it uses is handed in; ``agent/gateway.py`` composes it.
 """
 
 import logging

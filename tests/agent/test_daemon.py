@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
-from agent.daemon import _opening_events
 from agent.deliver.link.outbox import Outbox
 from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
+from agent.gateway import opening_events
 from agent.pipeline import Pipeline
 from tests.broker import mosquitto
 
@@ -150,7 +150,7 @@ def test_a_run_that_ends_unconfirmed_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At --until a program may rely on exit code 0: the collector has everything."""
-    monkeypatch.setattr("agent.daemon._LAST_RECEIPTS_S", 0.2)
+    monkeypatch.setattr("agent.gateway._LAST_RECEIPTS_S", 0.2)
 
     code = main(["run", "-c", configuration(tmp_path), "--until", "2020-01-01"])
 
@@ -164,7 +164,7 @@ def test_a_damaged_spool_is_no_first_start(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db", "gw")
     spool.close()
 
-    assert [event.event for event in _opening_events(spool, 0, 1000)] == []
+    assert [event.event for event in opening_events(spool, 0, 1000)] == []
 
 
 def test_a_start_without_fast_motion_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

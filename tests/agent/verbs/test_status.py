@@ -15,10 +15,10 @@ import pytest
 from agent.acquire.poll.poller import Poller
 from agent.acquire.poll.statistics import BusStatistics, MeterStatistics, PollStatistics
 from agent.acquire.poll.status_file import ask_for_status, stop_asking, write_status
+from agent.chores import keep_status
 from agent.cli import main
 from agent.clock import SystemClock
 from agent.commission.advice import advice
-from agent.daemon import _report
 from agent.verbs import status as module
 from bench.fairness import virtually
 from tests.agent.verbs.deliveries import delivery
@@ -182,7 +182,7 @@ def test_agent_writes_when_it_is_asked_and_seldom_else(tmp_path: Path) -> None:
 
     async def report() -> None:
         poller = Poller([], period_s=1.0, slow_period_s=60.0, random=Random(0))
-        reporting = asyncio.create_task(_report(poller, delivery, path, SystemClock()))
+        reporting = asyncio.create_task(keep_status(poller, delivery, path, SystemClock()))
         for second in range(1000):
             if second == 900:
                 ask_for_status(path)
