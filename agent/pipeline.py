@@ -103,6 +103,7 @@ class Pipeline:
         self._parts.begin()
         self._reading = clock.read()
         self._from_s = self._reading.utc_s  # since the clock was stepped last
+        self._is_stepped = False  # since the last tick, whoever saw it: what is told in between looks as well
 
     @property
     def trust(self) -> Trust:
@@ -157,15 +158,18 @@ class Pipeline:
 
     async def _wait_for(self, tick_s: float) -> bool:
         """Wait for a tick; False where it will not come, or is long over: the clock was stepped, the machine slept."""
-        while not self._look():
+        while True:
+            self._look()
+            if self._is_stepped:
+                self._is_stepped = False
+                return False
             now_s = self._clock.now_s()
             if now_s >= tick_s:
                 return now_s < tick_s + self._period_s
             await self._clock.sleep_until(tick_s)
-        return False
 
-    def _look(self) -> bool:
-        """Look at the clock, and tell what became of it. Where it was stepped, the open window ends, and it is True."""
+    def _look(self) -> None:
+        """Look at the clock, and tell what became of it. Where it was stepped, the open window ends."""
         reading = self._clock.read()
         step_s = self._watch.step_s(reading)
         if step_s:
@@ -177,7 +181,6 @@ class Pipeline:
             logger.warning("%s", event.text)
         if events:
             self._record(events, {})
-        return bool(step_s)
 
     def _end_reckoning(self, now_s: float) -> None:
         """Tell the open window as far as it has come; what comes next is another part of time."""
@@ -185,7 +188,7 @@ class Pipeline:
             self._tell_window(window)
         self._parts.step()
         self._inspector.interrupt()
-        self._from_s = now_s
+        self._from_s, self._is_stepped = now_s, True
 
     async def _judge_again(self, tick_s: float) -> None:
         """Use the time until the next tick for days that are to be judged again, for one at least."""

@@ -130,6 +130,25 @@ def parts(spool: Spool) -> list[tuple[float, int, float]]:
     ]
 
 
+async def test_a_step_that_is_seen_while_something_else_is_told_does_not_stop_polling(tmp_path: Path) -> None:
+    """The link reports its troubles at any time, and each record looks at the clock first."""
+    clock = SetClock(START_S, [(START_S + 2 * 3600 + 300, START_S + 3600 + 300)])
+
+    class Reporting(SetClock):
+        async def sleep_until(self, time_s: float) -> None:
+            await clock.sleep_until(time_s)
+            pipeline.tell([])
+
+    reporting = Reporting(0, [])
+    reporting.now_s, reporting.read = clock.now_s, clock.read  # type: ignore[method-assign]
+    with at_work(tmp_path, reporting) as (pipeline, spool):
+        await pipeline.run(START_S + 3 * 3600)
+
+        coverage = sum(part[2] for part in parts(spool))
+    assert clock.longest_s <= PERIOD_S
+    assert coverage == pytest.approx(16, abs=0.2)  # four hours were lived through
+
+
 async def test_a_clock_set_back_by_an_hour_is_said_and_what_comes_again_is_told_as_another_part(tmp_path: Path) -> None:
     """Polling goes on at once, and no window replaces another that was measured an hour before."""
     clock = SetClock(START_S, [(START_S + 2 * 3600 + 300, START_S + 3600 + 300)])
