@@ -56,11 +56,11 @@ GROUP BY day.gateway, day.meter, day.day_s
 HAVING day.windows <> count(s.start_s)
     OR abs(day.load_wh - total(s.active_power_w * s.window_s / 3600.0 * s.coverage)) > 1 + 1e-6 * abs(day.load_wh);
 
--- reordered: in a stream, a later record tells of an earlier window, and no event says that the clock moved
+-- reordered: in a stream, a later record tells of an earlier window, and no event says why: clock or salvage
 SELECT later.meter, later.start_s, later.seq FROM centre.summary AS later
 JOIN centre.summary AS earlier ON earlier.gateway = later.gateway AND earlier.meter = later.meter
  AND earlier.stream = later.stream AND earlier.seq < later.seq AND earlier.start_s > later.start_s
-WHERE NOT EXISTS (SELECT 1 FROM centre.event WHERE event IN ('clock', 'clock_step'));
+WHERE NOT EXISTS (SELECT 1 FROM centre.event WHERE event IN ('clock_step', 'spool_salvaged'));
 
 -- undeclared_gaps: a number of a stream is missing, and no signed gap record covers it
 SELECT gateway, stream, seq + 1 AS first, next - 1 AS last FROM (
