@@ -42,6 +42,7 @@ TRUSTED = ("collector", "operator")  # public keys that are handed to each gatew
 _PUBLIC = 0o644
 _HOUR_S = 3600
 _ISSUES_AN_HOUR = 60  # an honest gateway needs one in two months; a stolen one must not fill the disk
+_REFUSALS_AN_HOUR = 1000  # in the log; nobody needs a certificate to be refused, and he must not fill the disk either
 _NAME_SHOWN = 80  # letters of a name that somebody made up
 
 
@@ -117,7 +118,7 @@ class Authority:
     def enrol(self, secret: str, request: str, days: float, sender: str = "") -> str:
         """Give a certificate to who shows a token; :class:`EvidenceError` says why not, and is in the log."""
         name, key = self._requested(request, sender)
-        public_key, revoked = chain.public_text(key), 0
+        public_key, revoked, pem = chain.public_text(key), 0, ""
         with self._register.transaction():
             token = self._register.token(token_hash(secret))
             known = self._register.enrolled(name)
@@ -125,7 +126,9 @@ class Authority:
             if token is not None and not why:
                 self._register.burn(token.hash, public_key)
                 revoked = self._let_in(name, key, sender, "by a token")
-        return self._answer(name, key, days, sender, why, revoked)
+            if not why:
+                pem, why = self._grant(name, key, days, sender)
+        return self._answer(name, sender, pem, why, revoked)
 
     def renew(self, request: str, proof: str | None, days: float, sender: str = "") -> str:
         """Give a new certificate to the key that is enrolled, expired or not, or to one that it vouches for.
@@ -133,13 +136,15 @@ class Authority:
         The request is signed by its own key, so whoever repeats it gets a certificate that only that key can use.
         """
         name, key = self._requested(request, sender)
-        public_key, revoked = chain.public_text(key), 0
+        public_key, revoked, pem = chain.public_text(key), 0, ""
         with self._register.transaction():
             known = self._register.enrolled(name)
             why = _renewal_fault(name, public_key, known, proof)
             if not why and known != public_key:
                 revoked = self._let_in(name, key, sender, "by the key before it")
-        return self._answer(name, key, days, sender, why, revoked)
+            if not why:
+                pem, why = self._grant(name, key, days, sender)
+        return self._answer(name, sender, pem, why, revoked)
 
     def issue(self, name: str, days: float, hosts: tuple[str, ...]) -> tuple[bytes, bytes]:
         """Make a key and a certificate for a part of the centre; give both in PEM."""
@@ -207,24 +212,24 @@ class Authority:
         self._register.log(now_s, "enrolled", name, sender, f"key {chain.key_id(public_key)} {how}")
         return self._register.revoke(name, now_s, except_key=public_key)
 
-    def _answer(
-        self, name: str, key: ec.EllipticCurvePublicKey, days: float, sender: str, why: str, revoked: int
-    ) -> str:
-        """Refuse, or sign and log that."""
-        text = f"for {days:g} days to key {chain.key_id(chain.public_text(key))}"
+    def _grant(self, name: str, key: ec.EllipticCurvePublicKey, days: float, sender: str) -> tuple[str, str]:
+        """Sign and log that, or say why not; in the transaction that let it in, so no revocation comes in between."""
         now_s = int(self._now_s())
-        with self._register.transaction():
-            if not why and self._register.issues(name, now_s - _HOUR_S) >= _ISSUES_AN_HOUR:
-                why = f"{name} had {_ISSUES_AN_HOUR} certificates within an hour; try again later"
-            if not why:
-                pem = self._sign(name, key, days)
-                self._register.log(now_s, "issued", name, sender, text)
-        if why:
-            raise self._refusal(name, sender, why)
+        if self._register.issues(name, now_s - _HOUR_S) >= _ISSUES_AN_HOUR:
+            return "", f"{name} had {_ISSUES_AN_HOUR} certificates within an hour; try again later"
+        pem = self._sign(name, key, days)
+        public_key = chain.public_text(key)
+        self._register.log(now_s, "issued", name, sender, f"for {days:g} days to key {chain.key_id(public_key)}")
+        self._show(name, public_key)
+        return pem, ""
+
+    def _answer(self, name: str, sender: str, pem: str, why: str, revoked: int) -> str:
+        """Publish what was revoked, then refuse or give the certificate."""
         if revoked:
             self.publish()
-        self._show(name, chain.public_text(key))
-        _log.info("issued to %s from %s %s", name, sender, text)
+        if why:
+            raise self._refusal(name, sender, why)
+        _log.info("issued to %s from %s", name, sender)
         return pem
 
     def _sign(self, name: str, key: ec.EllipticCurvePublicKey, days: float, hosts: tuple[str, ...] = ()) -> str:
@@ -240,7 +245,9 @@ class Authority:
 
     def _refusal(self, name: str, sender: str, why: str) -> EvidenceError:
         with self._register.transaction():
-            self._register.log(int(self._now_s()), "refused", name[:_NAME_SHOWN], sender, why)
+            now_s = int(self._now_s())
+            if self._register.refusals(now_s - _HOUR_S) < _REFUSALS_AN_HOUR:
+                self._register.log(now_s, "refused", name[:_NAME_SHOWN], sender, why)
         _log.warning("refused %s from %s: %s", name[:_NAME_SHOWN] or "a request", sender, why)
         return EvidenceError(why)
 

@@ -122,7 +122,7 @@ class Desk:
         except EvidenceError as error:
             self._patience.refused(sender)
             return _error(403, str(error))
-        except FlatwattError as error:
+        except (FlatwattError, OSError) as error:
             _log.error("%s", error)
             return _error(503, "the authority cannot sign now; try again later")
 

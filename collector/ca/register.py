@@ -149,6 +149,12 @@ class Register:
         (count,) = self._db.execute(query, (name, since_s)).fetchone()
         return int(count)
 
+    def refusals(self, since_s: int) -> int:
+        """Give how many refusals the log has since then."""
+        query = "SELECT count(*) FROM log WHERE what = 'refused' AND time_s > ?"
+        (count,) = self._db.execute(query, (since_s,)).fetchone()
+        return int(count)
+
     def lines(self) -> list[tuple[int, str, str, str, str]]:
         """Give the log: time, what, name, sender, text."""
         return self._db.execute("SELECT time_s, what, name, sender, text FROM log ORDER BY id").fetchall()

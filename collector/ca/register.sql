@@ -32,5 +32,6 @@ CREATE TABLE IF NOT EXISTS log (
     text   TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS log_name ON log (name, time_s);
+CREATE INDEX IF NOT EXISTS log_refused ON log (time_s) WHERE what = 'refused';
 CREATE TRIGGER IF NOT EXISTS log_stays_1 BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS log_stays_2 BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;

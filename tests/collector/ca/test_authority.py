@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.deliver import chain
 from agent.deliver.identity.keys import load_public_key
 from agent.errors import EvidenceError, InputError
+from collector.ca import authority
 from collector.ca.authority import Authority, create
 from collector.ca.names import centre_name, gateway_name
+from collector.ca.register import Register
 from tests.collector.ca.centre import request
 
 NOW_S = 1_767_225_600.0
@@ -221,6 +224,38 @@ def test_a_revoked_gateway_is_out(desk: Desk) -> None:
     assert desk.enrolled() is None
     with pytest.raises(EvidenceError, match="is not enrolled, or was revoked"):
         desk.renew(key)
+
+
+def test_who_is_revoked_while_he_asks_is_out_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line may revoke at any moment; no certificate slips past the list."""
+    key = chain.new_key()
+    desk.enrol(desk.secret(), key)
+    command_line = Authority.open(desk.folder, desk.watch)
+    transaction, meanwhile = Register.transaction, [command_line.revoke]
+
+    @contextmanager
+    def interrupted(register: Register) -> Iterator[None]:
+        with transaction(register):
+            yield
+        if meanwhile:
+            meanwhile.pop()("campus-01")
+
+    monkeypatch.setattr(Register, "transaction", interrupted)
+    certificate = desk.renew(key)
+
+    assert certificate.serial_number in desk.revoked()
+    assert desk.enrolled() is None
+
+
+def test_strangers_cannot_fill_the_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may be refused from any number of addresses; an hour later their tries are told again."""
+    monkeypatch.setattr(authority, "_REFUSALS_AN_HOUR", 3)
+    for after_s in (0, 0, 0, 0, 0, 3601):
+        desk.watch.now_s += after_s
+        with pytest.raises(EvidenceError):
+            desk.enrol("guessed", chain.new_key())
+
+    assert [what for _, what, *_ in desk.authority.lines()].count("refused") == 4
 
 
 def test_the_list_lives_a_month_and_forgets_what_expired(desk: Desk) -> None:

@@ -157,3 +157,18 @@ def test_who_is_refused_too_often_has_to_wait() -> None:
 
     assert at_once == (True, False)
     assert not patience.is_over("10.0.0.1")
+
+
+def test_an_authority_that_cannot_write_says_later_and_lets_nobody_in(service: Enrolment, tmp_path: Path) -> None:
+    """A full disk at the centre costs a delay: the same token works once there is room."""
+    token = Token.read(service.authority.token("later-01", 1.0, replace=False))
+    centre = Centre.find(service.url, token.fingerprint)
+    shown, aside = service.folder / "enrolled", service.folder / "aside"
+    shown.rename(aside)
+
+    with pytest.raises(FlatwattError, match="cannot sign now; try again later"):
+        centre.enrol(token, "later-01", key(tmp_path))
+
+    aside.rename(shown)
+    assert "later-01" not in [issued.name for issued in service.authority.newest()]
+    centre.enrol(token, "later-01", key(tmp_path))
