@@ -22,7 +22,7 @@ import msgspec
 CONTENTS, FINDINGS, README, COLLECTOR = "contents.json", "findings.jsonl", "README.txt", "collector.pem"
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 NOTED = 4  # bytes of a chain head that the file notes: enough to find a record, the signatures do the proving
-MOST_BYTES = 64 * 2**20  # of a member that is read whole: findings with the bytes that contradict
+MOST_BYTES = 16 * 2**20  # of a member that is read whole: contents, keys, sums
 LINE_MOST = 262_144  # bytes of a record, as the collector takes them
 
 

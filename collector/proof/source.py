@@ -24,8 +24,18 @@ from collector.store.spool_reader import is_spool, reading_spool
 
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]{1,200})")
 _BLOCK = 2**20
+_FINDING_MOST = 2 * members.LINE_MOST  # bytes of a line: the record that contradicts, in base64
+_TIME_MOST_S = 253_402_300_799  # as in collector/ingest/reading.py
 _NOTE_MOST = 100  # letters of a note's line
-_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)  # as zipfile names them
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+)  # as zipfile names them
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others bring errors of their own
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +112,8 @@ def _stored(stored: Segments, run: Run, keys: Sequence[str]) -> Segment:
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type not in _PACKED for member in archive.infolist()):
+                raise zipfile.BadZipFile("a member is packed in another way than flatwatt export does")
             yield archive
     except _DAMAGES as error:
         raise EvidenceError(f"{path}: cut off or damaged: {error}") from None
@@ -117,6 +129,7 @@ class _EvidenceFile:
     def source(self) -> Source:
         collector_key = self._check_sums()
         contents = self._contents()
+        self._check_names(contents)
         return Source(
             kind="evidence",
             period=(contents.from_s, contents.to_s),
@@ -142,6 +155,17 @@ class _EvidenceFile:
                 self._faults.append(f"{name} is not the one that the collector listed: altered after the export")
         return self._check_signature(sums)
 
+    def _check_names(self, contents: Contents) -> None:
+        """Nothing may look like evidence and be passed over, and no key bear the short name of another."""
+        streams = {
+            name(one.gateway, one.stream) for one in contents.streams for name in (members.records_of, members.heads_of)
+        }
+        for member in sorted(set(self._names)):
+            if member.startswith(("records/", "heads/")) and member not in streams:
+                self._faults.append(f"{member} is not among the streams of {members.CONTENTS}: it was not checked")
+            if member.startswith("keys/") and not member.endswith(f".{self._key_id(member)}.pem"):
+                self._faults.append(f"{member} holds another key than its name says")
+
     def _check_signature(self, sums: bytes) -> str:
         try:
             key = _public_text(self._small(members.COLLECTOR))
@@ -162,7 +186,7 @@ class _EvidenceFile:
         return digest.hexdigest()
 
     def _small(self, name: str) -> bytes:
-        """Read a member whole; nothing where it is not there, or too large to be one of ours."""
+        """Read a member whole; nothing where it is not there."""
         if name not in self._names:
             return b""
         try:
@@ -174,6 +198,8 @@ class _EvidenceFile:
     def _contents(self) -> Contents:
         try:
             contents = msgspec.json.decode(self._small(members.CONTENTS), type=Contents)
+            if not 0 <= contents.from_s < contents.to_s <= _TIME_MOST_S:
+                raise ValueError("the period is none")
             for stream in contents.streams:
                 if len(bytes.fromhex(stream.head)) != 32:
                     raise ValueError("a chain head has 32 bytes")
@@ -197,6 +223,12 @@ class _EvidenceFile:
     def _key(self, gateway: str, key_id: str) -> str:
         try:
             return _public_text(self._small(members.key_of(gateway, key_id)))
+        except EvidenceError:
+            return ""
+
+    def _key_id(self, member: str) -> str:
+        try:
+            return chain.key_id(_public_text(self._small(member)))
         except EvidenceError:
             return ""
 
@@ -224,11 +256,20 @@ class _EvidenceFile:
 
     def _findings(self) -> list[FindingLine]:
         try:
-            lines = self._small(members.FINDINGS).splitlines()
-            return [msgspec.json.decode(line, type=FindingLine) for line in lines]
-        except (msgspec.DecodeError, ValueError, RecursionError):
+            return list(self._told_findings())
+        except (msgspec.DecodeError, ValueError, RecursionError, *_DAMAGES):
             self._faults.append(f"{members.FINDINGS} cannot be read")
             return []
+
+    def _told_findings(self) -> Iterator[FindingLine]:
+        """Give the findings without the bytes that contradict: there may be more of these than memory."""
+        if members.FINDINGS not in self._names:
+            return
+        with self._archive.open(members.FINDINGS) as file, io.BufferedReader(file, _BLOCK) as lines:  # type: ignore[type-var]
+            while line := lines.readline(_FINDING_MOST):
+                finding = msgspec.json.decode(line, type=FindingLine)
+                finding.evidence = ""
+                yield finding
 
 
 def _note(line: bytes) -> bytes | None:

@@ -33,7 +33,11 @@ class Verdict:
         return any(one.records for one in self.followed)
 
     def lines(self) -> Iterator[str]:
-        """Give the sentences."""
+        """Give the sentences; what a file says in them cannot steer a terminal, nor add a line of its own."""
+        for line in self._lines():
+            yield "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+    def _lines(self) -> Iterator[str]:
         source = self.source
         if source.period:
             of = ", ".join(f"{gateway} ({site})" if site else gateway for gateway, site in source.sites.items())
@@ -91,7 +95,7 @@ def _stream(one: Followed) -> Iterator[str]:
     for first, last in one.gaps[:GAPS_SHOWN]:
         yield f"  records {first} to {last} are declared lost, and that is signed"
     if one.unproved:
-        yield f"  {one.unproved} records arrived though they are declared lost: no signature covers them"
+        yield f"  {one.unproved} records between a checkpoint and the end of a gap: no signature covers them"
     if one.highest > one.last_seq:
         yield f"  records after {one.last_seq}, up to {one.highest}: some are missing, so the chain does not reach them"
     if not one.fault and one.proved < one.last_seq:

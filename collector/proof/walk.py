@@ -8,7 +8,7 @@ signatures agree with it.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from agent.deliver import chain, wire
 from agent.errors import EvidenceError
@@ -63,7 +63,7 @@ class Followed:
     proved: int = 0
     keys: list[str] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    unproved: int = 0  # records that arrived though they were declared lost
+    unproved: int = 0  # records between a checkpoint and the end of a declared gap: nothing signs them
     fault: Fault | None = None
 
 
@@ -98,6 +98,8 @@ class _Walk:
         self._head = segment.head
         self._before = segment.head  # the head before the last record
         self._hashes = [0] * REMEMBERED
+        self._seen = segment.first_seq - 1  # number of the last record, chained or not
+        self._unsigned = 0  # records since the last checkpoint: a gap carries the chain over them, too
         self._keys = segment.keys
         self._next_key = ""  # named by a record, good once the present key has signed that record
         self._doubtful = 0  # the first record whose noted head is another,
@@ -113,7 +115,8 @@ class _Walk:
         if head.seq != self.expected and not self._find_place(head.seq, payload):
             return
         self._before, self._head = self._head, chain.next_head(self._head, payload)
-        self._hashes[head.seq % REMEMBERED] = hash(payload)
+        self._note_seen(head.seq, payload)
+        self._unsigned += 1
         self.expected = head.seq + 1
         self.found.records += 1
         self.found.last_seq = head.seq
@@ -147,6 +150,10 @@ class _Walk:
 
     # Numbering
 
+    def _note_seen(self, seq: int, payload: bytes) -> None:
+        self._seen = seq
+        self._hashes[seq % REMEMBERED] = hash(payload)
+
     def _find_place(self, seq: int, payload: bytes) -> bool:
         """Judge a number that is not the next one: True where it is, behind declared gaps; False to pass it over."""
         while seq > self.expected:
@@ -154,10 +161,12 @@ class _Walk:
                 raise self._hole(seq)
         if seq == self.expected:
             return True
-        if any(first <= seq <= last for first, last in self.found.gaps) and seq > self.found.last_seq:
+        if seq > self._seen:  # within the gap that was just passed
+            self._note_seen(seq, payload)
             self.found.unproved += 1
             return False
-        if seq < self._segment.first_seq:
+        is_late = any(first <= seq <= last for first, last in self.found.gaps) and seq != self._seen
+        if is_late or seq < self._segment.first_seq:
             raise _DoesNotFitError(seq, "reordered", f"it stands behind record {self.expected - 1}")
         same = seq > self.expected - REMEMBERED and self._hashes[seq % REMEMBERED] == hash(payload)
         if same:
@@ -184,6 +193,7 @@ class _Walk:
         gap = max(here, key=lambda one: one.through_seq)
         self.found.gaps.append((self.expected, gap.through_seq))
         self.expected, self._head = gap.through_seq + 1, bytes.fromhex(gap.head)
+        self.found.unproved, self._unsigned = self.found.unproved + self._unsigned, 0
         self._is_declared = True
         return True
 
@@ -233,6 +243,7 @@ class _Walk:
     def _confirm(self, seq: int, signer: str) -> None:
         self.found.checkpoints += 1
         self.found.proved = seq
+        self._unsigned = 0
         if signer not in self.found.keys:
             self.found.keys.append(signer)
         self._keys = self._keys[self._keys.index(signer) :]  # an earlier key signs no more
@@ -245,7 +256,7 @@ class _Walk:
             self._check_gap(self._decode(payload, wire.Gap))
             return
         event = self._decode(payload, wire.Event)
-        if event.event == "key_rotated" and isinstance(key := event.data.get("public_key"), str):
+        if event.event == "key_rotated" and _is_key(key := event.data.get("public_key")):
             self._next_key = key
         self._is_declared = self._is_declared or event.event in DECLARING
 
@@ -273,3 +284,11 @@ class _Walk:
             raise _DoesNotFitError(self.expected - 1, "altered", f"it cannot be read: {error}") from None
         assert isinstance(message, kind)  # by its `kind`
         return message
+
+
+def _is_key(text: object) -> TypeGuard[str]:
+    """Say whether this is a public key; a gateway may have named anything."""
+    try:
+        return isinstance(text, str) and bool(chain.load_public(text))
+    except EvidenceError:
+        return False

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,7 +62,11 @@ def test_a_whole_file_is_proved_to_its_last_checkpoint(good: Path) -> None:
     (stream,) = verdict.followed
     assert verdict.ok
     assert (stream.proved, stream.last_seq, stream.checkpoints) == (23, 23, 8)
-    assert (stream.gaps, stream.unproved, len(stream.keys)) == ([(11, 14)], 1, 2)
+    assert (stream.gaps, stream.unproved, len(stream.keys)) == (
+        [(11, 14)],
+        2,
+        2,
+    )  # 10 and 13 are not signed by anything
 
 
 def test_openssl_and_sha256sum_alone_say_the_same(good: Path, tmp_path: Path) -> None:
@@ -129,6 +134,30 @@ def put_in(members: Members) -> None:
     members["records/campus-01/extra.jsonl"] = b""
 
 
+def of_no_stream(members: Members) -> None:
+    """Add records that look like evidence, and are in no stream of the list."""
+    members["records/campus-01/extra.jsonl"] = members[RECORDS].replace(b"9f86d081", b"extra")
+    members["heads/campus-01/extra.txt"] = members[HEADS]
+    resign(members)
+
+
+def key_by_another_name(members: Members) -> None:
+    """Let the key that signs bear the short name of another one."""
+    true = next(name for name in members if name.startswith("keys/"))
+    members[f"keys/campus-01.{'0' * 16}.pem"] = members[true]
+    resign(members)
+
+
+def again(seq: int, place: int) -> Callable[[list[bytes]], None]:
+    """Tell a record a second time with another figure, at a place further on."""
+
+    def damage(lines: list[bytes]) -> None:
+        true = next(line for line in lines if b'"seq":%d,' % seq in line)
+        lines.insert(place, true.replace(b"12000.0", b"12001.0"))
+
+    return damage
+
+
 def last_of_all(lines: list[bytes]) -> None:
     """Change what the last checkpoint's own signature does not cover; nothing after it would show that."""
     lines[-1] = lines[-1].replace(b'"v":1', b'"v": 1')
@@ -144,6 +173,9 @@ DAMAGES: dict[str, tuple[Callable[[Members], None], tuple[str, int]]] = {
     "forked": (edit(fork), ("forked", 4)),
     "cut off": (edit(lambda lines: lines.__delitem__(slice(-3, None))), ("missing", 21)),
     "emptied": (edit(lambda lines: lines.clear()), ("missing", 1)),
+    "forked behind a gap": (edit(again(4, -2)), ("forked", 4)),
+    "forked within a gap": (edit(again(13, 11)), ("forked", 13)),
+    "zeros put in": (edit(lambda lines: lines.__setitem__(3, lines[3].replace(b'"v":1', b'"v":1\0'))), ("altered", 4)),
     "gap moved": (edit(other_gap), ("missing", 9)),
     "gap taken out": (edit(lambda lines: lines.__delitem__(11)), ("missing", 11)),
     "end of the chain": (edit(last_of_all), ("altered", 23)),
@@ -155,6 +187,8 @@ OF_THE_FILE: dict[str, Callable[[Members], None]] = {
     "sum left out": cut_sums,
     "member left out": left_out,
     "member put in": put_in,
+    "records of no stream": of_no_stream,
+    "key by another name": key_by_another_name,
     "finding struck out": lambda members: members.update({"findings.jsonl": b""}),
     "collector's key replaced": lambda members: members.update(
         {"collector.pem": public_pem(chain.public_text(chain.new_key()))}
@@ -187,6 +221,82 @@ def test_what_was_done_to_the_file_is_named(good: Path, tmp_path: Path, name: st
     assert not verdict.ok
     assert verdict.source.faults
     assert by_hand(SCRIPT, bad, tmp_path / "unpacked")[0] == 1
+
+
+def test_what_a_gap_leaves_unsigned_is_counted(good: Path, tmp_path: Path) -> None:
+    """A gap carries the chain over the records since the last checkpoint: whoever alters them is not found out."""
+    members = unpacked(good)
+    edit(lambda lines: lines.__setitem__(9, lines[9].replace(b"12000.0", b"12001.0")))(members)
+    del members[HEADS]
+    resign(members)
+    altered = pack(tmp_path / "altered.zip", members)
+
+    verdict = judged(altered)
+
+    assert verdict.followed[0].unproved == 2
+    assert "  2 records between a checkpoint and the end of a gap: no signature covers them" in verdict.lines()
+    assert "no signature covers 2 records" in by_hand(SCRIPT, good, tmp_path / "unpacked")[1]
+
+
+def contents_with(good: Path, **changed: object) -> Members:
+    """Give the members with other contents, of which every sum fits again."""
+    members = unpacked(good)
+    members["contents.json"] = json.dumps(json.loads(members["contents.json"]) | changed).encode()
+    resign(members)
+    return members
+
+
+def test_a_file_cannot_say_verified_in_our_place(good: Path, tmp_path: Path) -> None:
+    """Names from a file add no line, and steer no terminal."""
+    name = {"gateway": "campus-01", "name": "", "site": "x)\nVERIFIED\x1b[8m"}
+
+    lines = list(judged(pack(tmp_path / "named.zip", contents_with(good, gateways=[name]))).lines())
+
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("time_s", [-1, 10**18])
+def test_a_period_that_no_calendar_has_is_damage(good: Path, tmp_path: Path, time_s: int) -> None:
+    """It is said, not stumbled over."""
+    with pytest.raises(EvidenceError, match="the period is none"):
+        judged(pack(tmp_path / "late.zip", contents_with(good, to_s=time_s)))
+
+
+def test_other_ways_to_pack_are_refused(good: Path, tmp_path: Path) -> None:
+    """Their libraries stumble over damage in ways of their own."""
+    with zipfile.ZipFile(tmp_path / "lzma.zip", "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in unpacked(good).items():
+            archive.writestr(name, content)
+
+    with pytest.raises(EvidenceError, match="packed in another way"):
+        judged(tmp_path / "lzma.zip")
+
+
+def test_findings_may_be_larger_than_what_is_read_at_once(good: Path, tmp_path: Path) -> None:
+    """Somebody who floods the centre with contradictions does not make the evidence unreadable."""
+    members = unpacked(good)
+    first = json.loads(members["findings.jsonl"].splitlines()[0])
+    line = json.dumps(first | {"evidence": "A" * 340_000}).encode() + b"\n"
+    members["findings.jsonl"] = line * 200  # 68 MB
+    resign(members)
+
+    verdict = judged(pack(tmp_path / "flood.zip", members))
+
+    assert verdict.ok
+    assert len(verdict.source.findings) == 200
+
+
+def test_a_next_key_that_is_none_is_no_key(desk: Desk, tmp_path: Path) -> None:
+    """A gateway may have named anything; the check goes on with the key that it had."""
+    gateway = FakeGateway()
+    desk.commit(gateway.status(), gateway.event("first start", None, "start"))
+    desk.commit(gateway.event("next", None, "key_rotated", public_key="!!x"), gateway.checkpoint())
+    gateway.rotate()
+    gateway.use_next_key()
+    desk.commit(("flatwatt/v1/campus-01/up/event", b"x"), gateway.checkpoint())
+    write(desk, tmp_path / "next.zip")
+
+    assert judged(tmp_path / "next.zip").followed[0].proved == 3
 
 
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
