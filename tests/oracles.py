@@ -5,9 +5,10 @@ A series is a list of floats in which NaN means unknown; a load over days is a l
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cache
+from itertools import combinations, pairwise
 
 from agent.analyse.window import WINDOW_QUANTITIES
 from agent.quantities import QUANTITIES
@@ -170,18 +171,6 @@ class BatchWindow:
         }
 
 
-def partitions(items: Sequence[Register]) -> Iterator[list[list[Register]]]:
-    """Every way to put items into groups, in whatever order they stand."""
-    if not items:
-        yield []
-        return
-    first, rest = items[0], items[1:]
-    for groups in partitions(rest):
-        yield [[first], *groups]
-        for index, group in enumerate(groups):
-            yield [*groups[:index], [first, *group], *groups[index + 1 :]]
-
-
 def addresses_read(group: Sequence[Register], even: bool) -> range:
     """From the first register of a group to its last one, and to the next even address where that is asked for."""
     first, end = min(r.address for r in group), max(r.address + r.count for r in group)
@@ -210,10 +199,29 @@ def _gap_too_long(group: Sequence[Register], profile: MeterProfile) -> bool:
 
 
 def least_read_s(profile: MeterProfile, wanted: Sequence[Register], cost_s: Callable[[int], float]) -> float:
-    """The least time in which all that can be read is read, over every set of requests there is."""
+    """The least time in which all that can be read is read, over every set of requests there is.
+
+    Some request reads the first register that is left, with whichever others; the rest is read in its own least time.
+    """
     readable = [r for r in wanted if may_be_read_together([r], profile)]
-    ways = (way for way in partitions(readable) if all(may_be_read_together(group, profile) for group in way))
-    return min(sum(cost_s(len(addresses_read(group, profile.even_blocks))) for group in way) for way in ways)
+
+    @cache
+    def request_s(places: tuple[int, ...]) -> float:
+        group = [readable[place] for place in places]
+        allowed = may_be_read_together(group, profile)
+        return cost_s(len(addresses_read(group, profile.even_blocks))) if allowed else math.inf
+
+    @cache
+    def least_s(left: tuple[int, ...]) -> float:
+        if not left:
+            return 0.0
+        requests = [(left[0], *others) for many in range(len(left)) for others in combinations(left[1:], many)]
+        allowed = [request for request in requests if request_s(request) < math.inf]
+        return min(
+            request_s(request) + least_s(tuple(place for place in left if place not in request)) for request in allowed
+        )
+
+    return least_s(tuple(range(len(readable))))
 
 
 def decoded(registers: Sequence[Register], words: Mapping[int, int], earlier: Mapping[str, float]) -> dict[str, float]:
