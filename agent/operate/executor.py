@@ -6,6 +6,7 @@ next start says so, and does not try again.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -64,7 +65,7 @@ class Executor:
         self._read_clock = read_clock
         self._record = reply
         self._refusals = Refusals()
-        self._waiting: bytes | None = None  # the command whose time has not come
+        self._waiting: deque[bytes] = deque(maxlen=_AT_ONCE)  # commands whose time has not come
         self._is_closed = False
 
     def resume(self) -> None:
@@ -81,10 +82,9 @@ class Executor:
         self._judge(payload, is_news=True)
 
     def tick(self) -> None:
-        """Judge the command that waits once more; call it often."""
-        payload, self._waiting = self._waiting, None
-        if payload is not None:
-            self._judge(payload, is_news=False)
+        """Judge the commands that wait once more, in the order in which they came; call it often."""
+        for _ in range(len(self._waiting)):
+            self._judge(self._waiting.popleft(), is_news=False)
 
     def _judge(self, payload: bytes, *, is_news: bool) -> None:
         now = self._read_clock()
@@ -94,7 +94,9 @@ class Executor:
                 self._check_room(order)
                 self._execute(order)
         except NotYetError as error:
-            self._waiting = payload
+            if payload in self._waiting:
+                return
+            self._waiting.append(payload)
             if is_news:
                 logger.warning("%s", error)
         except RefusalError as error:

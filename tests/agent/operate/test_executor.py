@@ -156,6 +156,20 @@ def test_a_gateway_that_does_not_know_the_time_obeys_when_it_does(bench: Bench) 
     assert bench.told() == [(1, "diagnose", "done")]
 
 
+def test_several_commands_wait_for_the_time_in_the_order_of_their_counters(bench: Bench) -> None:
+    """Though the broker sends the last of them again with each connection; none is forgotten without a word."""
+    bench.trust = "U"
+    orders = [OPERATOR.order(counter=counter) for counter in (1, 2, 3)]
+    for order in (*orders, *orders[2:] * 20):
+        bench.executor.take(order)
+        bench.executor.tick()
+
+    bench.trust = "S"
+    bench.executor.tick()
+
+    assert bench.told() == [(counter, "diagnose", "done") for counter in (1, 2, 3)]
+
+
 def test_a_flood_of_forgeries_leaves_one_record_a_minute(bench: Bench) -> None:
     """Counted, so that the centre knows of all of them; the spool stays for the measuring."""
     for number in range(100):
