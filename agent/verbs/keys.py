@@ -86,7 +86,7 @@ def _show(config: "GatewayConfig", *, as_json: bool) -> int:
         "client_certificate": _text(config.mqtt.cert_file),
         "broker_authority": _text(config.mqtt.ca_file),
         "collector_key": _trusted(config.delivery.collector_key_file),
-        "operator_key": _trusted(config.state_dir / FOLDER / "operator.pem"),
+        "operator_key": _trusted(config.commands.operator_key_file),
     }
     if as_json:
         say_json(shown)

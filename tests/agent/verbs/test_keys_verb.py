@@ -52,6 +52,24 @@ def test_a_gateway_that_is_not_enrolled_has_a_key_and_no_certificate(
     assert {shown[name] for name in ("certificate_until", "collector_key", "operator_key")} == {None}
 
 
+def test_a_gateway_tells_which_operator_it_obeys(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that its file names, whatever enrolment left."""
+    for name in ("named", "state/identity/operator"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        assert main(["keys", "operator", str(tmp_path / name)]) == 0
+    Path(config).write_text(f'{GATEWAY}[commands]\noperator_key_file = "named.pub"\n')
+    (tmp_path / "state/identity/operator.pub").rename(tmp_path / "state/identity/operator.pem")
+    load_gateway_key(tmp_path / "state/key.pem")
+    capsys.readouterr()
+
+    main(["keys", "-c", config, "--json"])
+
+    shown = json.loads(capsys.readouterr().out)["operator_key"]
+    assert shown == chain.key_id(load_public_key(tmp_path / "named.pub"))
+
+
 def test_an_operators_key_is_his_alone_and_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever has it commands the fleet; the public half is for everybody."""
     path = tmp_path / "operator"
