@@ -84,7 +84,9 @@ def check(db: sqlite3.Connection, gateway: str, mark: Mark | None, file_bytes: i
 
 def fits(row: Row, before: bytes | None) -> bool:
     """Tell whether a record's payload and head follow the head before it."""
-    return before is not None and chain.next_head(before, row[3]) == row[4]
+    if not isinstance(before, bytes) or not _is_row(row):  # one bit makes a text of a blob
+        return False
+    return chain.next_head(before, row[3]) == row[4]
 
 
 def put_aside(path: Path, why: str, mark: Mark | None) -> tuple[Loss, dict[str, bytes]]:
@@ -94,13 +96,18 @@ def put_aside(path: Path, why: str, mark: Mark | None) -> tuple[Loss, dict[str, 
     the newest that lies aside.
     """
     _quarantine(path)
+    loss, slots = newest_aside(path, why, mark)
+    for old in files_aside(path)[:-KEPT_FILES]:
+        delete_aside(old)
+    return loss, slots
+
+
+def newest_aside(path: Path, why: str, mark: Mark | None) -> tuple[Loss, dict[str, bytes]]:
+    """Give what is lost with the file that was put aside last, and the slots that it held."""
     aside = files_aside(path)
     file = aside[-1] if aside else None
     meta, slots = read_notes(file) if file else ({}, {})
-    loss = _loss(file, why, meta, mark)
-    for old in aside[:-KEPT_FILES]:
-        delete_aside(old)
-    return loss, slots
+    return _loss(file, why, meta, mark), slots
 
 
 def _loss(file: Path | None, why: str, meta: Mapping[str, object], mark: Mark | None) -> Loss:
@@ -114,8 +121,9 @@ def _loss(file: Path | None, why: str, meta: Mapping[str, object], mark: Mark | 
 
 def files_aside(path: Path) -> list[Path]:
     """Give the spools that were put aside, the oldest first."""
-    numbered = [(int(file.name.rpartition("-")[2]), file) for file in path.parent.glob(f"{path.name}.corrupt-*[0-9]")]
-    return [file for _, file in sorted(numbered)]
+    numbered = {file: file.name.removeprefix(f"{path.name}.corrupt-") for file in path.parent.glob(f"{path.name}.*")}
+    ours = [file for file, number in numbered.items() if number.isascii() and number.isdecimal()]
+    return sorted(ours, key=lambda file: int(numbered[file]))
 
 
 def delete_aside(file: Path) -> None:

@@ -8,6 +8,7 @@ Age is counted in windows that were measured, never by the clock: a clock that l
 a stranger sets, must not empty a spool.
 """
 
+import contextlib
 import logging
 import os
 from collections import Counter
@@ -110,11 +111,12 @@ class Sacrifice:
                 return
             if loss is None or file != loss.file:
                 logger.warning("%s is deleted: the disk is nearly full", file)
-                spool_damage.delete_aside(file)
+                with contextlib.suppress(OSError):  # a disk that fails now is told of with the next window
+                    spool_damage.delete_aside(file)
 
     def _drop(self, cause: str, time_s: int) -> bool:
         """Drop the oldest windows; False where that would win nothing."""
-        spool = self._spool
+        spool, stream = self._spool, self._spool.stream
         oldest = _whole_windows(spool.pending(spool.floor, _STEP_RECORDS), self._bound()[0])
         head = spool.head_at(oldest[-1].seq) if oldest else None
         if head is None:
@@ -132,7 +134,7 @@ class Sacrifice:
         joined = _joined(message for message in messages if isinstance(message, wire.Gap))
         told: list[wire.Record] = [signed_gap(self._gap(one, time_s), self._key) for one in (*joined, gone)]
         told += self._alarms_to_keep(oldest, messages)
-        if len(told) >= len(oldest):
+        if len(told) >= len(oldest) or spool.stream != stream:  # damage was found meanwhile: all of it lies aside
             return False
         with spool.batch() as batch:
             batch.drop(gone.through_seq, head)

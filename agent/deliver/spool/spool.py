@@ -74,7 +74,8 @@ class Spool:
             with translated(path):
                 self._file = self._open()
         except DiskError as error:
-            self._file = self._in_memory(str(error), spool_damage.read_notes(path)[1])
+            slots = spool_damage.read_notes(path)[1] or spool_damage.newest_aside(path, "", None)[1]
+            self._file = self._in_memory(str(error), slots)
 
     @property
     def storage(self) -> Literal["disk", "memory"]:
@@ -157,7 +158,10 @@ class Spool:
     def head_at(self, seq: int) -> bytes | None:
         """Give the chain head after record ``seq``; None where it is not known (any more, or yet)."""
         with self._guarded():
-            return self._file.head_at(seq)
+            head = self._file.head_at(seq)
+            if head is not None and not isinstance(head, bytes):
+                raise EvidenceError(f"the chain head of record {seq} is no chain head")
+            return head
         return None
 
     def count(self, kind: str) -> int:
@@ -230,7 +234,7 @@ class Spool:
                 if not spool_file.has_tables(db):
                     if mark is not None:
                         raise EvidenceError("the file holds nothing")
-                    return self._made(db, {})
+                    return self._made(db, self._left_aside())
                 spool_file.migrate(db)
                 spool_damage.check(db, self.gateway, mark, path.stat().st_size)
                 return SpoolFile(db)
@@ -248,10 +252,19 @@ class Spool:
         forget_mark(self.path)
         return self._made(spool_file.connect(self.path), {**(slots or kept), LOSS: loss.encode()})
 
+    def _left_aside(self) -> dict[str, bytes]:
+        """Give the slots of a first file: those of one that was put aside where a crash, or a full disk, came next."""
+        loss, slots = spool_damage.newest_aside(self.path, "the new file was not finished", None)
+        return {**slots, LOSS: loss.encode()} if loss.file else {}
+
     def _made(self, db: sqlite3.Connection, slots: Mapping[str, bytes]) -> SpoolFile:
-        file = spool_file.create(db, self.gateway, slots)
-        sync_folder(self.path.parent)
-        write_mark(self.path, Mark(file.stream, file.seq, file.head))
+        try:
+            file = spool_file.create(db, self.gateway, slots)
+            sync_folder(self.path.parent)
+            write_mark(self.path, Mark(file.stream, file.seq, file.head))
+        except BaseException:
+            db.close()  # else the file stays locked behind the error
+            raise
         return file
 
     def _check(self, row: Row, before: bytes | None) -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from agent.deliver import chain, wire
 from agent.deliver.identity.keys import GatewayKey
+from agent.deliver.spool import sacrifice as sacrifice_module
 from agent.deliver.spool.file import LOG_BYTES
 from agent.deliver.spool.sacrifice import Bounds, Sacrifice
 from agent.deliver.spool.spool import Spool
+from agent.deliver.spool.upkeep import Upkeep
 from tests.agent.deliver.centre import GATEWAY
-from tests.agent.deliver.spool.windows import DAY_S, LOOSE, START_S, key_in, records, tell
+from tests.agent.deliver.spool.windows import DAY_S, LOOSE, NOW, START_S, key_in, records, tell
 
 DAY = 96  # windows
 WINDOW_WH = 250.0  # of one meter
@@ -138,6 +140,27 @@ def test_receipts_go_on_behind_a_gap(spool: Spool, key: GatewayKey) -> None:
     assert spool.receipted == gap.through_seq
     spool.receipt(spool.last_seq)
     assert (spool.receipted, spool.pending(0, 1)) == (spool.last_seq, [])
+
+
+def test_damage_that_is_found_while_dropping_drops_nothing(
+    spool: Spool, key: GatewayKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What should go lies aside then, and the new stream's numbers mean other records."""
+    upkeep = Upkeep(spool, key, LOOSE, lambda: NOW)
+    monkeypatch.setattr(sacrifice_module, "_STEP_RECORDS", 3 * DAY + 10)
+    for window in range(2 * DAY):
+        tell(spool, key, window)
+    tell(spool, key, 2 * DAY, alarms=[("a", "raised")])
+    old = spool.stream
+    spool._file._db.execute("UPDATE record SET payload = CAST(payload || ' ' AS BLOB) WHERE kind = 'alarm'")
+
+    Sacrifice(spool, key, replace(LOOSE, windows=2 * DAY)).make_room(START_S)
+    while upkeep.salvage():
+        pass
+
+    assert spool.stream != old
+    assert (spool.floor, gaps(spool)) == (0, [])
+    assert len(records(spool, "summary")) == 2 * (2 * DAY + 1)
 
 
 def test_a_disk_that_others_filled_stops_growth(spool: Spool, key: GatewayKey, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What can be read of a damaged spool."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from agent.deliver import wire
 from agent.deliver.identity.keys import GatewayKey
 from agent.deliver.spool import damage as spool_damage
+from agent.deliver.spool import file as spool_file
+from agent.deliver.spool import spool as spool_module
 from agent.deliver.spool.spool import Spool
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.spool.windows import (
@@ -84,6 +87,94 @@ def test_a_payload_that_changes_while_the_agent_runs_is_never_sent(opened: Opene
 
     assert sent == []
     assert spool.stream != old
+    assert events(spool) == ["spool_corrupt"]
+
+
+@pytest.mark.parametrize("column", ["payload", "head"])
+def test_a_bit_that_makes_a_text_of_a_blob_is_damage(opened: Opened, key: GatewayKey, column: str) -> None:
+    """What a column holds is one bit of the file; it ends the stream like any other."""
+    spool, _ = opened()
+    tell(spool, key, 0)
+    altered = {"payload": "CAST(payload AS TEXT)", "head": "hex(head)"}[column]
+    db = spool._file._db
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'record'")
+    db.execute("PRAGMA writable_schema = RESET")
+    db.execute(f"UPDATE record SET {column} = {altered} WHERE seq = 2")
+
+    assert (spool.head_at(2) is None) == (column == "head")
+    assert spool.pending(0, 100) == [] or column == "head"
+    assert events(spool) == ["spool_corrupt"]
+
+
+def test_a_crash_before_the_new_file_forgets_nothing(
+    opened: Opened, key: GatewayKey, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The damaged file lies aside and there is no other yet: the next start takes it up from there."""
+    spool, _ = opened()
+    for window in range(2):
+        tell(spool, key, window)
+    spool.keep_note("counter", "7")
+    spool.close()
+    damaged(path, f'"start_s":{START_S + 900}'.encode())
+    with monkeypatch.context() as crash:
+        crash.setattr(spool_module, "forget_mark", forgets_and_crashes)
+        with pytest.raises(KeyboardInterrupt):
+            opened()
+
+    spool, upkeep = opened()
+    while upkeep.salvage():
+        pass
+
+    assert spool.note("counter") == "7"
+    assert events(spool) == ["spool_corrupt", "spool_salvaged"]
+    assert summaries(spool) == [START_S]  # the other one was damaged
+
+
+def forgets_and_crashes(path: Path) -> None:
+    """End as kill -9 does, between the old mark and the new file."""
+    path.with_name("spool.db-mark").unlink()
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_spool_on_a_full_disk_is_told_when_there_is_room(
+    opened: Opened, key: GatewayKey, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies aside, and its place stays empty for a while; what it knew is known in memory, too."""
+    spool, _ = opened()
+    tell(spool, key, 0)
+    spool.keep_note("counter", "7")
+    spool.close()
+    damaged(path, f'"start_s":{START_S}'.encode())
+    create = spool_file.create
+
+    def no_room(db: sqlite3.Connection, gateway: str, slots: dict[str, bytes]) -> spool_file.SpoolFile:
+        if db.execute("PRAGMA database_list").fetchone()[2]:
+            db.executescript("PRAGMA max_page_count = 1")
+        return create(db, gateway, slots)
+
+    with monkeypatch.context() as full:
+        full.setattr(spool_file, "create", no_room)
+        spool, upkeep = opened()
+    assert (spool.storage, spool.note("counter")) == ("memory", "7")
+    upkeep.tend()
+    while upkeep.salvage():
+        pass
+
+    assert (spool.storage, spool.note("counter")) == ("disk", "7")
+    assert events(spool) == ["storage", "storage", "spool_corrupt", "spool_salvaged"]
+
+
+def test_a_copy_that_somebody_made_is_no_trouble(opened: Opened, key: GatewayKey, path: Path) -> None:
+    """Only names that we give are read as numbers."""
+    spool_of_then, _ = opened()
+    spool_of_then.close()
+    path.with_name("spool.db.corrupt-of-2026").write_bytes(b"")
+    path.write_bytes(os.urandom(5000))
+
+    spool, _ = opened()
+
+    assert [file.name for file in spool_damage.files_aside(path)] == ["spool.db.corrupt-1"]
     assert events(spool) == ["spool_corrupt"]
 
 
