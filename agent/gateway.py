@@ -230,6 +230,7 @@ class Gateway:
     async def _close(self) -> None:
         if self._operations:
             self._operations.close()
+        self._renewal.close()
         await self._poller.close()
         self._pipeline.keep()
         self._upkeep.tend()  # what is in memory only does not outlive us

@@ -56,6 +56,7 @@ class Renewal:
         self._first_pause_s = first_pause_s
         self._told = ""
         self._turn = asyncio.Lock()
+        self._is_closed = False
 
     async def run(self) -> None:
         """Renew whenever it is due, and finish a rotation that was cut off; for ever."""
@@ -71,6 +72,10 @@ class Renewal:
                 self._trouble(str(error))
             await asyncio.sleep(pause_s)
 
+    def close(self) -> None:
+        """Change no key any more: who comes after us holds another copy of it, and finishes what was begun."""
+        self._is_closed = True
+
     async def rotate(self) -> str:
         """Make another key; the present one names it in a signed event, and vouches for it at the centre.
 
@@ -82,6 +87,8 @@ class Renewal:
             identity = read_identity(self._folder)
             if identity is not None:
                 grant = await asyncio.to_thread(identity.centre.renew, self._gateway, following, self._key)
+            if self._is_closed:
+                raise FlatwattError("the agent is composed anew; the next key follows right after it")
             text = f"key {following.key_id} signs from now on, as key {self._key.key_id} says"
             self._sign_off(text, {"public_key": following.public_key, "key": following.key_id})
             self._key.become(following)

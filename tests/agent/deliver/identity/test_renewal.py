@@ -179,6 +179,25 @@ async def test_a_rotation_without_a_centre_fails_and_is_finished_later(service: 
     assert gateway.identity.public_key == load_gateway_key(tmp_path / "key.pem").public_key
 
 
+async def test_a_rotation_that_outlives_its_composition_is_finished_by_the_next(
+    service: Enrolment, tmp_path: Path
+) -> None:
+    """The centre may answer after a reload: a key that changed then would be on the disk, and another would sign."""
+    gateway = Gateway(tmp_path, "reloads-01", service)
+    before = gateway.renewal()
+    rotating = asyncio.create_task(before.rotate())
+    await asyncio.sleep(0)
+    before.close()
+    with pytest.raises(FlatwattError, match="composed anew"):
+        await rotating
+    gateway.key = load_gateway_key(tmp_path / "key.pem")
+
+    await run_until(gateway.renewal(), lambda: not (tmp_path / "key-next.pem").exists())
+
+    assert len(gateway.signed_off) == 1
+    assert gateway.key.public_key == load_gateway_key(tmp_path / "key.pem").public_key == gateway.identity.public_key
+
+
 @pytest.mark.parametrize("answer_kept", [True, False])
 async def test_a_crash_in_the_middle_of_a_rotation_leaves_a_key_that_fits(
     service: Enrolment, tmp_path: Path, answer_kept: bool
