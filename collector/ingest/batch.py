@@ -60,7 +60,6 @@ class Batch:
                 verify.declare_gaps(self._ledger, stream, self._now_s)
             verify.extend(self._ledger, stream, healed=name in self._replaced)
             if self._ledger.gateways.public_key(stream.gateway) is not None:
-                verify.carry_over_loss(self._ledger, stream, self._receipted(stream), self._now_s)
                 verify.check(self._ledger, stream, self._now_s)
             if name in self._confessed:
                 verify.check_clock(self._ledger, stream, self._now_s)
@@ -70,13 +69,6 @@ class Batch:
         for gateway in self._heard:
             self._ledger.findings.resolve(gateway, "silence", self._now_s)
         return list(self._streams.values())
-
-    def _receipted(self, stream: Stream) -> int:
-        """Give up to which record the gateway holds a receipt of this stream, as it last said."""
-        if (payload := self._ledger.gateways.status(stream.gateway)) is None:
-            return 0
-        status = wire.decode(payload)
-        return status.receipted if isinstance(status, wire.Status) and status.stream == stream.stream else 0
 
     def _status(self, status: wire.Status, payload: bytes) -> None:
         if status.state == "online":

@@ -61,36 +61,25 @@ def declare_gaps(ledger: Ledger, stream: Stream, now_s: int) -> None:
             report(ledger, _finding("signature", stream, gap.seq, gap.seq, why, payload, now_s))
             continue
         ledger.declare(gap)
-        lost = f"records {gap.from_seq} to {gap.through_seq} were dropped before they arrived ({gap.cause[:40]})"
-        meters = "1 meter" if len(gap.totals) == 1 else f"{len(gap.totals)} meters"
-        kept = f"; totals of {meters} are left" if gap.totals else ""
-        report(ledger, _finding("gap", stream, gap.from_seq, gap.through_seq, lost + kept, payload, now_s))
+        ledger.findings.resolve_range(stream.gateway, stream.stream, "signature", gap.seq, gap.seq, now_s)
+        kind, why = ("lost", _lost(gap)) if _is_our_loss(ledger, stream, gap) else ("gap", _dropped(gap))
+        report(ledger, _finding(kind, stream, gap.from_seq, gap.through_seq, why, payload, now_s))
 
 
-def carry_over_loss(ledger: Ledger, stream: Stream, receipted: int, now_s: int) -> None:
-    """Carry the chain over records that the gateway holds a receipt for and that are not here: it has them no more.
+def _is_our_loss(ledger: Ledger, stream: Stream, gap: wire.Gap) -> bool:
+    """Say whether our own database was lost or set back: the gateway holds our receipt, and we have not all of it."""
+    here = ledger.count(stream, gap.from_seq - 1, gap.through_seq)
+    return gap.cause == "collector_rolled_back" and here <= gap.through_seq - gap.from_seq
 
-    This happens where the collector's own database was lost or set back. The chain goes on at a signed
-    head of the gateway behind them, as soon as all that it still has up to there is here; the loss stays
-    a finding for ever.
-    """
-    if stream.suspect or receipted <= stream.through:
-        return
-    for payload in ledger.checkpoints_from(stream, receipted):
-        checkpoint = stored_record(payload)
-        assert isinstance(checkpoint, wire.Checkpoint)
-        text = chain.checkpoint_text(
-            checkpoint.gateway, checkpoint.stream, checkpoint.through, checkpoint.head, checkpoint.time_s
-        )
-        held = ledger.count(stream, receipted, checkpoint.through) == checkpoint.through - receipted
-        if held and (signer := _signer(ledger, stream, text, checkpoint.sig)) is not None:
-            why = f"records {stream.through + 1} to {receipted} were receipted and are not here any more"
-            report(ledger, _finding("lost", stream, stream.through + 1, receipted, why, payload, now_s))
-            stream.through, stream.head = checkpoint.through, bytes.fromhex(checkpoint.head)
-            extend(ledger, stream, healed=True)
-            stream.verified = stream.checked = checkpoint.seq
-            stream.public_key = signer
-            return
+
+def _lost(gap: wire.Gap) -> str:
+    return f"of the records {gap.from_seq} to {gap.through_seq}, which were receipted, some are not here any more"
+
+
+def _dropped(gap: wire.Gap) -> str:
+    lost = f"records {gap.from_seq} to {gap.through_seq} were dropped before they arrived ({gap.cause[:40]})"
+    meters = "1 meter" if len(gap.totals) == 1 else f"{len(gap.totals)} meters"
+    return lost + (f"; totals of {meters} are left" if gap.totals else "")
 
 
 def check(ledger: Ledger, stream: Stream, now_s: int) -> None:

@@ -226,15 +226,6 @@ class Ledger:
         )
         return [bytes(payload) for (payload,) in rows]
 
-    def checkpoints_from(self, stream: Stream, through: int) -> list[bytes]:
-        """Give the first checkpoints that sign ``through`` or a later record, ten at most."""
-        rows = self._db.execute(
-            "SELECT payload FROM record WHERE gateway = ? AND stream = ? AND kind = 'checkpoint' AND seq > ?"
-            " ORDER BY seq LIMIT 10",
-            (stream.gateway, stream.stream, through),
-        )
-        return [bytes(payload) for (payload,) in rows]
-
     def count(self, stream: Stream, above: int, through: int) -> int:
         """Give how many of the records ``above + 1..through`` are stored."""
         found = self._db.execute(

@@ -150,7 +150,7 @@ class FakeGateway:
             meter,
         )
 
-    def gap(self, from_seq: int, through_seq: int, *totals: wire.MeterTotal) -> Sent:
+    def gap(self, from_seq: int, through_seq: int, *totals: wire.MeterTotal, cause: str = "spool_bytes") -> Sent:
         """Give the next record: the signed statement that a range was dropped."""
         head = self.heads[through_seq].hex()
         self.seq += 1
@@ -165,7 +165,7 @@ class FakeGateway:
                 from_seq=from_seq,
                 through_seq=through_seq,
                 head=head,
-                cause="spool_bytes",
+                cause=cause,
                 time_s=START_S,
                 records={"summary": through_seq - from_seq + 1},
                 totals=list(totals),

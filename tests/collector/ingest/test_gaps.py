@@ -57,6 +57,23 @@ def test_a_gap_is_believed_as_soon_as_it_arrives(desk: Desk) -> None:
     assert (receipt.through, receipt.head) == (11, gateway.heads[11].hex())
 
 
+def test_a_gap_that_overtook_the_change_of_key_is_settled(desk: Desk) -> None:
+    """It is signed by a key that is named in a record which is still under way."""
+    gateway = FakeGateway()
+    told = [gateway.status(), gateway.summary(), gateway.rotate(), gateway.checkpoint()]
+    gateway.use_next_key()
+    gateway.summary()
+    gap = gateway.gap(4, 4, total("feeder-1", 4, 4, 3000.0))
+    desk.commit(told[0], gap)
+    early = findings(desk)
+
+    desk.commit(*told[1:])
+    (receipt,) = desk.commit(gateway.checkpoint())
+
+    assert (early, findings(desk)) == ([("signature", True)], [("gap", True), ("signature", False)])
+    assert receipt.through == 6
+
+
 def test_a_gap_waits_for_the_key(desk: Desk) -> None:
     """Before the first status nobody can say who signed it."""
     gateway = FakeGateway()

@@ -14,6 +14,8 @@ from collector.store.reader import reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import FakeGateway, total
 
+OURS = "collector_rolled_back"  # a gap's cause: not the gateway lost it
+
 
 def rows(path: Path, table: str) -> list[tuple[object, ...]]:
     """Give what a table holds, but for what depends on the hour."""
@@ -67,28 +69,28 @@ def test_damaged_pages_cost_what_was_on_them(desk: Desk, tmp_path: Path) -> None
 
     recovered(desk.database, tmp_path / "new.db")
     again = Desk(tmp_path / "new.db")
-    gateway.receipted = gateway.seq
-    receipts = again.commit(*gateway.windows(1), gateway.status())
+    (receipt,) = again.commit(gateway.status(), every_stream=True)
+    declared = gateway.gap(receipt.through + 1, gateway.seq, cause=OURS)
+    receipts = again.commit(declared, *gateway.windows(1))
 
     again.close()
     (lost, gap) = sorted(open_findings(tmp_path / "new.db"), reverse=True)
     assert (lost[0], gap[0]) == ("lost", "gap")
     assert lost[1] <= 301
-    assert [(receipt.through, receipt.head) for receipt in receipts] == [(608, gateway.head.hex())]
-    assert 500 < len(rows(tmp_path / "new.db", "record")) < 607
+    assert [(receipt.through, receipt.head) for receipt in receipts] == [(609, gateway.head.hex())]
+    assert 500 < len(rows(tmp_path / "new.db", "record")) < 608
 
 
 def test_a_lost_database_does_not_stop_the_gateways(desk: Desk) -> None:
-    """They hold receipts for what they have no more: the chain goes on at their next signed head."""
+    """They hold receipts for what they have no more: they declare it, and the chain goes on behind."""
     gateway = FakeGateway()
     gateway.windows(10)
-    gateway.receipted = gateway.seq
     later = gateway.windows(2)
 
-    (early,) = desk.commit(*later)
-    (receipt,) = desk.commit(gateway.status())
+    (early,) = desk.commit(gateway.status(), *later)
+    (receipt,) = desk.commit(gateway.gap(1, 20, cause=OURS))
 
-    assert (early.through, receipt.through, receipt.head) == (0, 24, gateway.head.hex())
+    assert (early.through, receipt.through, receipt.head) == (0, 25, gateway.head.hex())
     assert open_findings(desk.database) == [("lost", 1, 20)]
 
 
@@ -96,27 +98,49 @@ def test_what_the_gateway_still_has_is_waited_for(desk: Desk) -> None:
     """Only what it holds a receipt for is gone."""
     gateway = FakeGateway()
     told = gateway.windows(10)
-    gateway.receipted = 19
     pending = gateway.windows(2)
 
-    (early,) = desk.commit(gateway.status(), *pending)
+    (early,) = desk.commit(gateway.status(), *pending, gateway.gap(1, 19, cause=OURS))
     (receipt,) = desk.commit(told[19])
 
-    assert (early.through, early.missing) == (0, [(1, 20)])
-    assert (receipt.through, open_findings(desk.database)) == (24, [("lost", 1, 19)])
+    assert (early.through, early.missing) == (19, [(20, 20)])
+    assert (receipt.through, open_findings(desk.database)) == (25, [("lost", 1, 19)])
 
 
 def test_without_a_signature_nothing_is_skipped(desk: Desk) -> None:
-    """Who can publish a status but not sign cannot make the collector forget to ask."""
-    gateway, forger = FakeGateway(), FakeGateway()
-    desk.commit(gateway.status())
-    forger.windows(10)
-    later = forger.windows(1)
-    gateway.seq = gateway.receipted = 20
+    """A status is not signed: a broker that keeps records back and makes one up lets no gateway forget them."""
+    gateway = FakeGateway()
+    gateway.windows(10)
+    later = gateway.windows(1)
+    gateway.receipted = 20
 
     (receipt,) = desk.commit(gateway.status(), *later)
 
     assert (receipt.through, receipt.missing) == (0, [(1, 20)])
+
+
+def test_what_is_here_is_not_lost(desk: Desk) -> None:
+    """A receipt that goes back for altered records makes a gateway declare what it has no more; all of it is here."""
+    gateway = FakeGateway()
+
+    (receipt,) = desk.commit(gateway.status(), *gateway.windows(2), gateway.gap(1, 4, cause=OURS))
+
+    assert (receipt.through, open_findings(desk.database)) == (5, [("gap", 1, 4)])
+
+
+def test_what_arrived_later_is_taken_over_too(desk: Desk, tmp_path: Path) -> None:
+    """Records are taken over in the order of their arrival; none is called lost because it stands further on."""
+    gateway = FakeGateway()
+    told = gateway.windows(300)
+    desk.commit(gateway.status(), *told[-2:], *told[:598])
+    gateway.receipted = 598
+    desk.commit(gateway.status())
+
+    recovered(desk.database, tmp_path / "new.db")
+
+    assert open_findings(tmp_path / "new.db") == []
+    with reading(tmp_path / "new.db") as reader:
+        assert reader.streams(1)[0]["verified"] == 600
 
 
 def test_a_database_of_an_earlier_version_says_the_next_step(desk: Desk) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import wire
-from agent.deliver.link.receipts import ReceiptDesk
+from agent.deliver.link.receipts import CollectorBehindError, ReceiptDesk
+from agent.deliver.link.restored_centre import declare_loss
 from agent.deliver.spool.sacrifice import Sacrifice
 from agent.deliver.spool.spool import Spool
+from collector.ingest.enrolled import Enrolled
+from collector.store.reader import reading
 from tests.agent.deliver.centre import GATEWAY
 from tests.agent.deliver.spool.windows import DAY_S, LOOSE, START_S, key_in, tell
 from tests.collector.desk import Desk
@@ -26,6 +29,37 @@ def birth(spool: Spool, public_key: str) -> Sent:
     gateway = FakeGateway(GATEWAY, spool.stream)
     gateway.public_key, gateway.seq, gateway.receipted = public_key, spool.last_seq, spool.receipted
     return gateway.status()
+
+
+def test_a_centre_that_lost_its_database_goes_on(tmp_path: Path) -> None:
+    """The gateway meets a receipt that takes back an older one, signs what is gone, and is confirmed again."""
+    key, spool, desk = key_in(tmp_path), Spool(tmp_path / "spool.db", GATEWAY), Desk(tmp_path / "first.db")
+    receipts = ReceiptDesk(spool, desk.signer.public_key)
+
+    def deliver(at: Desk) -> None:
+        (message,) = at.commit(
+            birth(spool, key.public_key), *((one.topic, one.payload) for one in spool.pending(0, 1000))
+        )
+        if (receipt := receipts.accept(wire.encode(message), message.time_s)) is not None:
+            spool.receipt(receipt.through)
+
+    for window in range(3):
+        tell(spool, key, window)
+    deliver(desk)
+    desk.close()
+    empty = Desk(tmp_path / "empty.db")
+    empty.signer, empty.now_s = desk.signer, desk.now_s + 60
+    empty.enrol(Enrolled())
+    receipted = spool.receipted
+    tell(spool, key, 3)
+    with pytest.raises(CollectorBehindError) as behind:
+        deliver(empty)
+    declare_loss(spool, key, behind.value.through, START_S)
+    deliver(empty)
+
+    assert spool.receipted == spool.last_seq > receipted
+    with reading(empty.database) as reader:
+        assert [(row["kind"], row["to_seq"]) for row in reader.findings(9)] == [("lost", receipted)]
 
 
 def loads(database: Path) -> list[tuple[int, float, float, float]]:
