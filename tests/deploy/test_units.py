@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from collector.ca.authority import create
+from tests.deploy.restricted import system_calls
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 AGENT, COLLECTOR, AUTHORITY = (DEPLOY / f"flatwatt-{name}.service" for name in ("agent", "collector", "ca"))
@@ -31,7 +32,7 @@ REQUIRED = {
     "UMask=0077",
 }
 EXPOSURE = 1.5  # of 10, by systemd's own reckoning
-EXPOSURE_SERIAL = 1.6  # the devices cost as much as the clock, of which every record tells
+EXPOSURE_SERIAL = 1.6  # the devices cost as much as the clock, of which every record tells; no wall is left to add
 NEEDS = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None or ctypes.util.find_library("seccomp") is None,
     reason="needs systemd-analyze and libseccomp, which come with systemd",
@@ -97,6 +98,30 @@ def test_state_is_where_the_unit_makes_it() -> None:
     assert "StateDirectory=flatwatt-collector" in COLLECTOR.read_text().splitlines()
     assert authority[authority.index("serve") + 1] == "/var/lib/flatwatt-ca"
     assert "StateDirectory=flatwatt-ca" in AUTHORITY.read_text().splitlines()
+
+
+@pytest.mark.parametrize("unit", [AGENT, COLLECTOR], ids=lambda path: path.stem)
+def test_a_service_can_read_its_configuration(unit: Path) -> None:
+    """The directory is root's, unlike the others that systemd makes: it must let the service's user in."""
+    (mode,) = re.findall(r"^ConfigurationDirectoryMode=(\d+)$", unit.read_text(), re.M)
+
+    assert int(mode, 8) & 0o005 == 0o005
+
+
+@pytest.mark.parametrize("unit", [AGENT, AUTHORITY], ids=lambda path: path.stem)
+def test_the_folder_is_there_before_the_services_user_writes_to_it(unit: Path) -> None:
+    """Nobody but root makes a folder in /var/lib, and systemd makes it at the first start only."""
+    steps = [line.removeprefix("#   ") for line in unit.read_text().splitlines() if line.startswith("#   ")]
+    user, folder = (re.findall(rf"^{name}=(.+)$", unit.read_text(), re.M)[0] for name in ("User", "StateDirectory"))
+    (made,) = [at for at, line in enumerate(steps) if re.search(rf"install -d -o {user} .*/var/lib/{folder}$", line)]
+
+    assert made < min(at for at, line in enumerate(steps) if line.startswith(f"sudo -u {user} "))
+
+
+@NEEDS
+def test_the_agent_may_ask_how_good_its_clock_is_on_32_bits_too() -> None:
+    """There glibc asks by a call of another name, and takes a refusal for the answer."""
+    assert {"clock_adjtime", "clock_adjtime64"} <= system_calls(AGENT)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
