@@ -7,7 +7,8 @@
 -- distrusted (meter, from_s, until_s)    where the case itself makes the meter tell something else
 
 CREATE TEMP VIEW absence AS
-    SELECT 0 AS from_s, time_s AS until_s FROM centre.event WHERE event = 'start'
+    SELECT 0 AS from_s, time_s AS until_s FROM centre.event AS first WHERE event = 'start'
+    AND NOT EXISTS (SELECT 1 FROM centre.summary WHERE start_s + window_s <= first.time_s)  -- else it was none
     UNION ALL
     SELECT json_extract(data, '$.told_until_s'), time_s FROM centre.event WHERE event = 'restart'
     UNION ALL

@@ -82,3 +82,13 @@ def test_a_window_that_a_restart_declares_missing_is_not_lost(database: Path) ->
         db.commit()
 
     assert contradictions(database, truth())["lost"] == []
+
+
+def test_a_gateway_that_says_it_starts_for_the_first_time_again_declares_nothing(database: Path) -> None:
+    """Only before the first window of all nobody was there: who lost everything and forgot it is found."""
+    with closing(sqlite3.connect(database)) as db:
+        db.execute(HARMS["lost"])
+        db.execute("UPDATE event SET event = 'start', time_s = ?", (LAST_S + WINDOW_S,))
+        db.commit()
+
+    assert contradictions(database, truth())["lost"] != []
