@@ -105,10 +105,17 @@ def test_a_publisher_that_fails_ends_the_daemon_at_once(
 def test_what_cannot_be_reached_is_told_in_a_line_each(tmp_path: Path) -> None:
     """Without broker and without meters the daemon says so once, goes on, and ends cleanly on a signal."""
     command = [sys.executable, "-m", "agent.cli", "run", "-c", configuration(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+    log = tmp_path / "log"
+    with log.open("w") as file, subprocess.Popen(command, stderr=file) as process:
+        deadline = time.monotonic() + 60  # a busy machine; what works takes a second
+        while not all(text in log.read_text() for text in ("no connection to the broker", "cannot be opened")):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        time.sleep(2.5)  # it polls and connects again, and has no news
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
+        process.wait(timeout=20)
+    said = log.read_text()
 
     assert process.returncode == 0
     assert said.count("no connection to the broker at 127.0.0.1:9") == 1
