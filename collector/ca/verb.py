@@ -106,8 +106,11 @@ def _issue(authority: "Authority", args: argparse.Namespace) -> int:
     if not args.out.is_dir():
         raise InputError(f"--out: {args.out}: is no folder")
     key, certificate = authority.issue(name, _days(args.days), hosts)
-    write_file(key_file, key)
-    write_file(certificate_file, certificate, 0o644)
+    try:
+        write_file(key_file, key)
+        write_file(certificate_file, certificate, 0o644)
+    except OSError as error:
+        raise InputError(f"--out: {args.out}: cannot write {name}.key and {name}.pem: {error.strerror}") from None
     say(f"{key_file} and {certificate_file}, valid for {args.days:g} days")
     return 0
 

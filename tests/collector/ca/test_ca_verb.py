@@ -59,6 +59,7 @@ def test_who_has_a_certificate_is_listed_until_it_is_revoked(
         (["issue", "{ca}", "centre.broker", "--host", "a b"], "is no host name"),
         (["issue", "{ca}", "centre.broker", "--days", "9999"], "longer than the authority itself lives"),
         (["issue", "{ca}", "centre.broker", "--out", "{ca}/ca.pem"], "is no folder"),
+        (["issue", "{ca}", "centre.broker", "--out", "/proc"], "cannot write centre.broker.key"),
         (["revoke", "{ca}", "nobody"], "has no certificate that is valid"),
         (["list", "{ca}/enrolled"], "there is no authority here"),
         (["serve", "{ca}"], "--host: missing"),
