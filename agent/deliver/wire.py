@@ -316,3 +316,8 @@ def topic(gateway: str, kind: str, meter: str | None = None) -> str:
     direction = "down" if kind in DOWN_KINDS else "up"
     base = f"{ROOT}/{gateway}/{direction}/{kind}"
     return f"{base}/{meter}" if meter else base
+
+
+def topic_of(gateway: str, message: Message) -> str:
+    """Give the topic of a message by what it says itself."""
+    return topic(gateway, message.kind, message.meter if isinstance(message, Summary | Alarm | Event) else None)

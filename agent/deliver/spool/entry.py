@@ -11,8 +11,7 @@ from agent.records import Trust
 def enter(batch: Batch, gateway: str, message: wire.Record) -> None:
     """Append a message under the batch's stream and next number; what is signed must carry them already."""
     numbered = msgspec.structs.replace(message, stream=batch.stream, seq=batch.next_seq)
-    meter = message.meter if isinstance(message, wire.Summary | wire.Alarm | wire.Event) else None
-    batch.add(message.kind, wire.topic(gateway, message.kind, meter), wire.encode(numbered))
+    batch.add(message.kind, wire.topic_of(gateway, message), wire.encode(numbered))
 
 
 def enter_event(

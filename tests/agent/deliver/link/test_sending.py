@@ -62,6 +62,21 @@ async def test_birth_records_receipts_and_goodbye(
     assert spool.pending(0, 1) == []
 
 
+@pytest.mark.parametrize("topic", ["flatwatt/v1/campus-01+up/event", "flatwatt/v1/campus-01/uq/event"])
+async def test_a_bit_that_flips_in_a_topic_holds_up_nothing(
+    spool: Spool, broker: contextlib.AbstractContextManager[Broker], topic: str
+) -> None:
+    """The chain covers the payload only, so it is the payload that says where a record goes."""
+    fill(spool, 5)
+    spool._file._db.execute("UPDATE record SET topic = ? WHERE seq = 3", (topic,))
+    with broker as b, Centre(b.port) as centre:
+        courier = publisher(spool, b.url)
+        async with running(courier):
+            assert await courier.drain(10)
+
+        assert centre.order == [1, 2, 3, 4, 5]
+
+
 async def test_a_command_goes_to_who_takes_commands(
     spool: Spool, broker: contextlib.AbstractContextManager[Broker]
 ) -> None:
