@@ -11,9 +11,11 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -33,8 +35,8 @@ Result = dict[str, Any]
 
 def run(number: str, seed: int, keep: Path | None) -> Result:
     """Run one case in a process group of its own, and print what became of it."""
-    words = [sys.executable, "-m", "tests.faults.one", number, "--seed", str(seed)]
-    words += ["--keep", str(keep / number)] if keep else []
+    folder = keep / number if keep else Path(tempfile.mkdtemp(prefix=f"fault-{number}-"))
+    words = [sys.executable, "-m", "tests.faults.one", number, "--seed", str(seed), "--keep", str(folder)]
     began_s = time.monotonic()
     process = subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -49,6 +51,9 @@ def run(number: str, seed: int, keep: Path | None) -> Result:
         result = {"case": number, "seed": seed, "verdict": "failed", "text": "no result: " + err[-300:]}
     finally:
         _end_group(process)
+        _unmount(folder)
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
     result["seconds"] = round(time.monotonic() - began_s, 1)
     text = " ".join(str(result["text"]).split())
     print(f"{number:<4} seed={seed} {result['verdict']:<12} {result['seconds']:6.1f} s  {text[:160]}", flush=True)
@@ -62,6 +67,13 @@ def _end_group(process: "subprocess.Popen[str]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
+
+
+def _unmount(folder: Path) -> None:
+    """Take away the disks of a case that did not come to its end; who served them is dead."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if (place := line.split()[1]).startswith(f"{folder.resolve()}/"):
+            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
 
 
 def chosen(args: argparse.Namespace) -> list[str]:
