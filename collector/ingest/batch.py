@@ -71,8 +71,6 @@ class Batch:
         return list(self._streams.values())
 
     def _status(self, status: wire.Status, payload: bytes) -> None:
-        if status.state == "online":
-            self._heard.add(status.gateway)
         if self._statuses.take(status, payload):
             for stream in self._ledger.streams(status.gateway):
                 self._streams.setdefault((stream.gateway, stream.stream), stream)

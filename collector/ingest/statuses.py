@@ -38,8 +38,10 @@ class Statuses:
             self._refuse(status, pinned, payload)
             return False
         last = next(iter(self._gateways.heard(status.gateway)), None)
-        if last is not None and self._is_old(status, last):
-            return False
+        if last is not None and (self._is_old(status, last) or payload == self._gateways.status(status.gateway)):
+            return False  # the broker keeps the last one, and hands it out at each of our connections
+        if status.state == "online":
+            self._ledger.findings.resolve(status.gateway, "silence", self._now_s)
         if last is not None and status.state == "online":
             self._look_for_clone(status, last, payload)
             self._look_for_rollback(status, payload)

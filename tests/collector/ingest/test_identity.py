@@ -132,6 +132,21 @@ def test_silence_is_told_once_and_settled_by_the_return(desk: Desk, leave: bool,
     assert findings(desk) == [("silence", "settled")]
 
 
+def test_what_a_broker_or_a_stranger_says_ends_no_silence(desk: Desk) -> None:
+    """Neither the retained status that comes with each connection, nor one with another key, nor an old one."""
+    gateway, stranger = booted("a"), booted("a", 200.0)
+    old = gateway.status()
+    gateway.boot_s += 50
+    retained = gateway.status()
+    desk.commit(old, retained)
+    desk.now_s += 3 * WINDOW_S + 60
+    desk.look()
+
+    desk.commit(retained, old, stranger.status(), every_stream=True)
+
+    assert ("silence", "open") in findings(desk)
+
+
 def test_who_did_not_listen_calls_nobody_silent(desk: Desk) -> None:
     """A collector that was away waits as long as for any other gateway."""
     desk.commit(booted("a").status())
