@@ -1,6 +1,7 @@
 """What some messages do to the database, within one transaction."""
 
 import logging
+from collections.abc import Iterable
 
 from agent.deliver import wire
 from agent.errors import EvidenceError
@@ -31,6 +32,8 @@ class Batch:
         self._rejected = 0
         self._streams: dict[tuple[str, str], Stream] = {}
         self._replaced: set[tuple[str, str]] = set()
+        self._gaps: dict[tuple[str, str], dict[int, bytes]] = {}  # number and bytes of those that came with this batch
+        self._pinned: set[str] = set()  # gateways whose key came with this batch
         self._confessed: set[tuple[str, str]] = set()  # streams in which a gateway doubts itself
 
     def add(self, topic: str, payload: bytes) -> None:
@@ -56,11 +59,15 @@ class Batch:
         if self._rejected > REJECTED_SHOWN:
             _log.warning("rejected %d more messages at once", self._rejected - REJECTED_SHOWN)
         for name, stream in self._streams.items():
-            if self._ledger.gateways.public_key(stream.gateway) is not None:
-                verify.declare_gaps(self._ledger, stream, self._now_s)
+            key = self._ledger.gateways.public_key(stream.gateway)
+            if key is not None:
+                verify.declare_gaps(self._ledger, stream, self._waiting(stream), self._now_s)
             verify.extend(self._ledger, stream, healed=name in self._replaced)
-            if self._ledger.gateways.public_key(stream.gateway) is not None:
+            if key is not None:
                 verify.check(self._ledger, stream, self._now_s)
+            if key != self._ledger.gateways.public_key(stream.gateway):
+                verify.declare_gaps(self._ledger, stream, self._undeclared(stream), self._now_s)
+                verify.extend(self._ledger, stream, healed=False)
             if name in self._confessed:
                 verify.check_clock(self._ledger, stream, self._now_s)
                 verify.check_confession(self._ledger, stream, self._now_s)
@@ -70,8 +77,18 @@ class Batch:
             self._ledger.findings.resolve(gateway, "silence", self._now_s)
         return list(self._streams.values())
 
+    def _waiting(self, stream: Stream) -> Iterable[bytes]:
+        """Give the gaps to look at: the new ones, and all where a new key may fit them; a flood is looked at once."""
+        if stream.gateway in self._pinned:
+            return self._undeclared(stream)
+        return self._gaps.get((stream.gateway, stream.stream), {}).values()
+
+    def _undeclared(self, stream: Stream) -> list[bytes]:
+        return self._ledger.gaps.undeclared(stream.gateway, stream.stream)
+
     def _status(self, status: wire.Status, payload: bytes) -> None:
         if self._statuses.take(status, payload):
+            self._pinned.add(status.gateway)
             for stream in self._ledger.streams(status.gateway):
                 self._streams.setdefault((stream.gateway, stream.stream), stream)
 
@@ -83,19 +100,33 @@ class Batch:
         stored = self._ledger.payload(gateway, record.stream, record.seq)
         if stored is None:
             self._ledger.put(gateway, record, payload, self._now_s)
+            self._note_gap(gateway, record, payload)
             if isinstance(record, wire.Event) and record.event in verify.CONFESSIONS:
                 self._confessed.add((gateway, record.stream))
         elif stored != payload:
             self._fork(stream, record, stored, payload)
 
+    def _note_gap(self, gateway: str, record: wire.Record, payload: bytes) -> None:
+        if isinstance(record, wire.Gap):
+            self._gaps.setdefault((gateway, record.stream), {})[record.seq] = payload
+
     def _fork(self, stream: Stream, record: wire.Record, stored: bytes, payload: bytes) -> None:
-        """Keep the first bytes, unless a signed head says that the range was altered: then try the others."""
-        suspect = stream.through < record.seq <= stream.suspect
+        """Keep the first bytes, unless a signature speaks against them: then try the others.
+
+        That is the signed head of an altered range, or of a gap that the chain waits for: it would wait for ever.
+        """
+        suspect = stream.through < record.seq <= stream.suspect or (
+            isinstance(record, wire.Gap)
+            and record.seq > stream.through
+            and not self._ledger.gaps.is_declared(record)
+            and verify.is_signed(self._ledger, stream, record)
+        )
         kept, other = (payload, stored) if suspect else (stored, payload)
         verify.report(self._ledger, verify.fork(stream.gateway, record, kept, other, self._now_s))
         if suspect:
             self._ledger.replace(stream.gateway, reading.stored_record(stored), record, payload)
             self._replaced.add((stream.gateway, stream.stream))
+            self._note_gap(stream.gateway, record, payload)
 
     def _stream(self, gateway: str, name: str) -> Stream:
         if (gateway, name) not in self._streams:

@@ -5,6 +5,7 @@ What contradicts is never thrown away in silence: it becomes a finding.
 
 import hashlib
 import logging
+from collections.abc import Iterable
 
 from agent.deliver import chain, wire
 from agent.errors import EvidenceError
@@ -50,13 +51,18 @@ def _join(ledger: Ledger, stream: Stream) -> None:
     ledger.set_heads(stream, heads)
 
 
-def declare_gaps(ledger: Ledger, stream: Stream, now_s: int) -> None:
+def is_signed(ledger: Ledger, stream: Stream, gap: wire.Gap) -> bool:
+    """Say whether the gateway's key signed a gap."""
+    text = chain.gap_text(gap.gateway, gap.stream, gap.from_seq, gap.through_seq, gap.head, gap.time_s)
+    return _signer(ledger, stream, text, gap.sig) is not None
+
+
+def declare_gaps(ledger: Ledger, stream: Stream, payloads: Iterable[bytes], now_s: int) -> None:
     """Believe each gap record that the gateway's key signed; its own signature makes it good before its turn."""
-    for payload in ledger.gaps.undeclared(stream.gateway, stream.stream):
+    for payload in payloads:
         gap = stored_record(payload)
         assert isinstance(gap, wire.Gap)
-        text = chain.gap_text(gap.gateway, gap.stream, gap.from_seq, gap.through_seq, gap.head, gap.time_s)
-        if _signer(ledger, stream, text, gap.sig) is None:
+        if not is_signed(ledger, stream, gap):
             why = f"gap {gap.seq} is not signed by the gateway's key, and nothing is taken for lost"
             report(ledger, _finding("signature", stream, gap.seq, gap.seq, why, payload, now_s))
             continue

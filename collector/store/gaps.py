@@ -24,13 +24,20 @@ class Gaps:
         self._db = db
 
     def undeclared(self, gateway: str, stream: str) -> list[bytes]:
-        """Give the payloads of the gap records of a stream that are not declared (yet)."""
+        """Give the payloads of the gap records of a stream that are not declared."""
         rows = self._db.execute(
             "SELECT payload FROM record WHERE gateway = ?1 AND stream = ?2 AND kind = 'gap'"
             " AND seq NOT IN (SELECT seq FROM gap WHERE gateway = ?1 AND stream = ?2) ORDER BY seq",
             (gateway, stream),
         )
         return [bytes(payload) for (payload,) in rows]
+
+    def is_declared(self, gap: wire.Gap) -> bool:
+        """Say whether a gap is believed already, with whatever it says."""
+        row = self._db.execute(
+            "SELECT 1 FROM gap WHERE gateway = ? AND stream = ? AND seq = ?", (gap.gateway, gap.stream, gap.seq)
+        ).fetchone()
+        return row is not None
 
     def declare(self, gap: wire.Gap) -> set[Day]:
         """Note a gap and its totals; gives the days of meters whose sums must be refreshed."""

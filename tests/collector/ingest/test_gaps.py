@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from agent.deliver import chain
 from collector.store.reader import reading
 from tests.collector.desk import Desk
 from tests.collector.gateway import FakeGateway, Sent, total
@@ -72,6 +73,40 @@ def test_a_gap_that_overtook_the_change_of_key_is_settled(desk: Desk) -> None:
 
     assert (early, findings(desk)) == ([("signature", True)], [("gap", True), ("signature", False)])
     assert receipt.through == 6
+
+
+@pytest.mark.parametrize("instead", ["another signature", "no gap at all"])
+def test_the_true_gap_wins_over_what_came_in_its_place(desk: Desk, instead: str) -> None:
+    """The chain waits for it: kept for ever, one message that somebody altered would stop the stream for ever."""
+    gateway = FakeGateway()
+    before, gap, after = dropped(gateway)
+    other = FakeGateway()
+    other.heads, other.seq = gateway.heads, 10
+    false = other.gap(3, 10) if instead == "another signature" else other.event("x")
+    desk.commit(gateway.status(), *before, false)
+
+    (receipt,) = desk.commit(gap, *after)
+    desk.commit(false)
+
+    assert (receipt.through, receipt.head) == (14, gateway.head.hex())
+    assert ("gap", True) in findings(desk)
+    assert ("fork", True) in findings(desk)
+
+
+def test_what_nobody_signed_is_looked_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that floods us with gaps must not cost the others more at each of its records."""
+    gateway, forger = FakeGateway(), FakeGateway()
+    desk.commit(gateway.status(), *gateway.windows(1))
+    forger.seq, forger.heads = 4, gateway.heads
+    flood = [forger.gap(1, 2) for _ in range(20)]
+    looks: list[str] = []
+    verify = chain.verify
+    monkeypatch.setattr(chain, "verify", lambda key, text, sig: (looks.append(key), verify(key, text, sig)))
+
+    for message in flood:
+        desk.commit(message)
+
+    assert len(looks) == 20
 
 
 def test_a_gap_waits_for_the_key(desk: Desk) -> None:
