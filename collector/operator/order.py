@@ -52,6 +52,15 @@ def _value(text: str) -> Value:
     return float(text) if "." in text else int(text)
 
 
+def due_in_s(arguments: Mapping[str, Value], now_s: float) -> float:
+    """Give how long it takes until a command can be done: a capture needs its samples.
+
+    >>> due_in_s({}, 1000.0), due_in_s({"seconds": 60}, 1000.0), due_in_s({"seconds": 60, "from_s": 1100}, 1000.0)
+    (0.0, 60.0, 160.0)
+    """
+    return max(0.0, float(arguments.get("from_s", now_s)) + float(arguments.get("seconds", 0)) - now_s)
+
+
 def signed(
     gateway: str,
     command: str,

@@ -48,19 +48,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sign, send, wait and show."""
     from agent.deliver.identity.keys import load_private_key
-    from collector.operator.order import parse_arguments, signed
+    from collector.operator.order import due_in_s, parse_arguments, signed
 
-    arguments = parse_arguments(args.command, args.arguments)
+    arguments, now_s = parse_arguments(args.command, args.arguments), time.time()
     if args.save is not None and args.command != "capture":
         raise InputError("--save: only a capture brings samples")
     key = load_private_key(args.key)
-    counter, message = signed(
-        args.gateway, args.command, arguments, key, now_s=time.time(), expires_after_s=args.expires
-    )
+    counter, message = signed(args.gateway, args.command, arguments, key, now_s=now_s, expires_after_s=args.expires)
     if args.print:
         say(message.decode())
         return 0
-    return _tell(args, counter, _send(args, counter, message, float(arguments.get("seconds", 0.0)) + args.wait))
+    return _tell(args, counter, _send(args, counter, message, due_in_s(arguments, now_s) + args.wait))
 
 
 def _send(args: argparse.Namespace, counter: int, message: bytes, wait_s: float) -> "Answers":
