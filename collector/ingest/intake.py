@@ -37,7 +37,7 @@ Publish = Callable[[str, bytes], None]
 class Intake:
     """One thread that owns the database; what arrives waits in a queue until it is committed.
 
-    ``committed`` is called after each commit, ``ended`` when the thread ends; ``failure`` then
+    ``committed`` is called after each commit that a page would show, ``ended`` when the thread ends; ``failure`` then
     says why, where it was not asked to.
     """
 
@@ -121,8 +121,11 @@ class Intake:
         if listening_s is None or time.monotonic() - self._looked_s < LOOK_S:
             return
         self._looked_s = time.monotonic()
+        is_any = False
         with contextlib.suppress(StoreBusyError), self._ledger.transaction():
-            silence.look(self._ledger, listening_s, int(self._now_s()))
+            is_any = silence.look(self._ledger, listening_s, int(self._now_s()))
+        if is_any:
+            self._committed()
 
     def _serve(self, gathered: Sequence[Delivery | None], publish: Publish) -> None:
         if gathered:

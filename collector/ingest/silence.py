@@ -12,13 +12,15 @@ LEAST_S = 120  # short windows: a reconnection takes up to a minute
 GOODBYE_S = 86_400  # who took leave may be away for a day
 
 
-def look(ledger: Ledger, listening_s: float, now_s: int) -> None:
-    """Note each gateway that was not heard for too long while we listened, since ``listening_s``."""
+def look(ledger: Ledger, listening_s: float, now_s: int) -> bool:
+    """Note each gateway that was not heard for too long while we listened, since ``listening_s``; give if any is new."""
+    is_any = False
     for heard in ledger.gateways.heard():
         if now_s - max(heard.heard_s, listening_s) > _patience_s(heard):
             since = f"{datetime.fromtimestamp(heard.heard_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
             why = "it took leave then and did not come back" if heard.goodbye else "it did not take leave"
-            report(ledger, _silence(heard, f"not heard since {since}: {why}", now_s))
+            is_any |= report(ledger, _silence(heard, f"not heard since {since}: {why}", now_s))
+    return is_any
 
 
 def _patience_s(heard: Heard) -> int:

@@ -19,10 +19,11 @@ _TEXT_MOST = 500  # letters of a gateway's own words
 _log = logging.getLogger(__name__)
 
 
-def report(ledger: Ledger, finding: Finding) -> None:
-    """Note a finding, and say it in the log when it is new."""
-    if ledger.findings.add(finding):
+def report(ledger: Ledger, finding: Finding) -> bool:
+    """Note a finding, and say it in the log when it is new; gives whether it is."""
+    if is_new := ledger.findings.add(finding):
         _log.warning("gateway %s: %s: %s", finding.gateway, finding.kind, finding.text)
+    return is_new
 
 
 def extend(ledger: Ledger, stream: Stream, *, healed: bool) -> None:

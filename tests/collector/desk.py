@@ -21,6 +21,7 @@ class Desk:
         self.database = database
         self.now_s = START_S + 5.5
         self.signer = Signer(chain.new_key())
+        self.told = 0  # how often pages were told of something new
         self._ledger = Ledger(database)
         self._intake = self._new_intake(Enrolled())
 
@@ -30,9 +31,12 @@ class Desk:
             self.signer,
             enrolled=enrolled,
             now_s=lambda: self.now_s,
-            committed=lambda: None,
+            committed=self._told,
             ended=lambda: None,
         )
+
+    def _told(self) -> None:
+        self.told += 1
 
     def commit(self, *messages: Sent, every_stream: bool = False) -> list[wire.ReceiptMessage]:
         """Commit messages together and give the receipts."""

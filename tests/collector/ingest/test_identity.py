@@ -169,8 +169,11 @@ def test_the_intake_looks_by_itself_while_it_is_connected(desk: Desk, monkeypatc
         running.connected()
         desk.now_s += 4 * WINDOW_S
         found = until(lambda: findings(desk), bool)
+        told = until(lambda: desk.told, bool)
+        time.sleep(0.1)
 
     assert (away, found) == ([], [("silence", "open")])
+    assert told == desk.told == 1, "open pages learn of it, once"
 
 
 def test_every_kind_of_finding_is_explained() -> None:
