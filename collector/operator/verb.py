@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 HELP = "order something of a gateway: diagnose, capture, resend, ..."
 
+_LONGEST_WAIT_S = 86_400  # a command that waits for longer is looked for at the collector
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -37,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="the operator's private key")
     parser.add_argument("--expires", metavar="TIME", type=_seconds, default="1h", help="not to be done later: 90s, 6d")
     parser.add_argument(
-        "--wait", metavar="S", type=float, default=30.0, help="how long to wait for the reply, once it is due"
+        "--wait", metavar="S", type=_wait_s, default=30.0, help="how long to wait for the reply, once it is due"
     )
     parser.add_argument("--save", metavar="FILE", type=Path, help="write the samples of a capture: .csv or .csv.gz")
     parser.add_argument("--print", action="store_true", help="only write the signed message, for another machine")
@@ -127,6 +128,21 @@ def _silence(args: argparse.Namespace, answers: "Answers") -> str:
 
 def _in(seconds: int) -> str:
     return f"in {seconds} s" if seconds < 600 else f"in {seconds / 3600:.1f} h"
+
+
+def _wait_s(text: str) -> float:
+    """Read how long somebody is ready to wait.
+
+    >>> _wait_s("0.5")
+    0.5
+    """
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= _LONGEST_WAIT_S:
+        raise argparse.ArgumentTypeError(f"{text} is wrong, expected seconds, up to {_LONGEST_WAIT_S}")
+    return wait_s
 
 
 def _seconds(text: str) -> int:

@@ -114,6 +114,15 @@ def test_a_reply_is_whole_when_all_its_parts_are_here() -> None:
     assert [is_whole(parts[:count]) for count in range(3)] == [False, False, True]
 
 
+@pytest.mark.parametrize("wait", ["inf", "nan", "-1", "1e300", "long"])
+def test_nobody_waits_for_ever(key_file: str, capsys: pytest.CaptureFixture[str], wait: str) -> None:
+    """Nor for less than no time."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["command", "campus-01", "reload", "--key", key_file, "--wait", wait])
+
+    assert f"{wait} is wrong, expected seconds, up to 86400" in capsys.readouterr().err
+
+
 def test_a_command_can_be_signed_where_no_broker_is(key_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The key may live on a machine without a network: the message is carried over by hand."""
     capsys.readouterr()
