@@ -20,6 +20,7 @@ from pathlib import Path
 from agent.deliver import chain
 from agent.deliver.durable import sync_folder
 from agent.deliver.spool.file import META, VERSION, Row, read_slots
+from agent.deliver.spool.log import merge_log
 from agent.deliver.spool.mark import Mark
 from agent.errors import EvidenceError, FlatwattError
 
@@ -95,7 +96,9 @@ def put_aside(path: Path, why: str, mark: Mark | None) -> tuple[Loss, dict[str, 
     Where the file is gone already, a crash may have come between this and the new file: then it is
     the newest that lies aside.
     """
-    _quarantine(path)
+    target = _quarantine(path)
+    with contextlib.suppress(OSError):  # no room: it is read as far as SQLite reads it
+        merge_log(target)
     loss, slots = newest_aside(path, why, mark)
     for old in files_aside(path)[:-KEPT_FILES]:
         delete_aside(old)
@@ -128,7 +131,7 @@ def files_aside(path: Path) -> list[Path]:
 
 def delete_aside(file: Path) -> None:
     """Delete a spool that was put aside, with its log. Raises OSError."""
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in ("-wal", "-shm", "-log", ""):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
@@ -217,15 +220,16 @@ def read_notes(file: Path) -> tuple[dict[str, object], dict[str, bytes]]:
     return meta, slots
 
 
-def _quarantine(path: Path) -> None:
+def _quarantine(path: Path) -> Path:
     """Rename the file and its log so that SQLite can still open the pair; finish what a crash left half done."""
     aside = files_aside(path)
     if path.is_file() or not aside:
         number = int(aside[-1].name.rpartition("-")[2]) + 1 if aside else 1
         aside.append(path.with_name(f"{path.name}.corrupt-{number}"))
     target = aside[-1]
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-log"):
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
     sync_folder(path.parent)
+    return target

@@ -24,6 +24,7 @@ from agent.deliver.spool import file as spool_file
 from agent.deliver.spool.damage import LOSS, Loss
 from agent.deliver.spool.errors import DiskError, is_environment, translated
 from agent.deliver.spool.file import Row, SpoolFile
+from agent.deliver.spool.log import hold_log, release_log
 from agent.deliver.spool.mark import Mark, forget_mark, read_mark, write_mark
 from agent.errors import EvidenceError, FlatwattError
 from agent.records import Envelope
@@ -228,6 +229,7 @@ class Spool:
             return self._renew("the file is empty", mark)
         if not existed and mark is not None:
             return self._renew("the file is gone", mark)
+        hold_log(path)
         try:
             db = spool_file.connect(path)
             try:
@@ -237,6 +239,7 @@ class Spool:
                     return self._made(db, self._left_aside())
                 spool_file.migrate(db)
                 spool_damage.check(db, self.gateway, mark, path.stat().st_size)
+                release_log(path)
                 return SpoolFile(db)
             except BaseException:
                 db.close()

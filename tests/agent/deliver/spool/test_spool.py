@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.deliver import chain
+from agent.deliver.spool import damage as spool_damage
 from agent.deliver.spool.spool import Spool
 from agent.errors import FlatwattError
 from tests.agent.deliver.centre import GATEWAY, fill
@@ -185,7 +186,8 @@ def test_the_log_of_an_emptied_file_is_put_aside_with_it(path: Path) -> None:
     new = Spool(path, GATEWAY)
 
     assert new.loss is not None
-    assert path.with_name("spool.db.corrupt-1-wal").read_bytes() == log
+    assert path.with_name("spool.db.corrupt-1-log").read_bytes() == log
+    assert len(spool_damage.readable(path.with_name("spool.db.corrupt-1"), 0, 0, 100)[0]) == 20
 
 
 def test_notes_of_a_wrong_type_are_damage(path: Path) -> None:
