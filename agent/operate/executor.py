@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SLOT = "commands"  # of the spool, where the book is kept
 _AT_ONCE = 8  # commands under way: captures and renewals take longer than a moment
 _HARMLESS = "diagnose"  # changes nothing, and is what one asks of a gateway whose disk is dead
+_UNKEPT = f"the disk cannot be written to, nor can the counter be kept: only {_HARMLESS} is executed"
 
 State = Literal["done", "failed", "refused"]
 Data = Mapping[str, float | int | str | None]
@@ -103,16 +104,21 @@ class Executor:
             self._refuse(payload, error, now.utc_s)
 
     def _check_room(self, order: Order) -> None:
-        if self._spool.storage == "memory" and order.command != _HARMLESS:
-            why = f"the disk cannot be written to, nor can the counter be kept: only {_HARMLESS} is executed"
-            raise RefusalError(why, order, is_final=True)
+        if self._is_unkept(order):
+            raise RefusalError(_UNKEPT, order, is_final=True)
         if len(self._desk.book.under_way) >= _AT_ONCE:
             raise RefusalError(f"{_AT_ONCE} commands are under way already", order, is_final=True)
+
+    def _is_unkept(self, order: Order) -> bool:
+        return self._spool.storage == "memory" and order.command != _HARMLESS
 
     def _execute(self, order: Order) -> None:
         self._desk.book = self._desk.book.begun(order)
         with self._spool.batch() as batch:
             batch.slots[SLOT] = self._desk.book.encoded()
+        if self._is_unkept(order):  # the disk failed just now
+            self._end(order.counter, order.command, FlatwattError(_UNKEPT))
+            return
         logger.warning("command %d of the operator: %s %s", order.counter, order.command, dict(order.arguments))
 
         def done(outcome: Outcome | FlatwattError) -> None:

@@ -217,3 +217,15 @@ def test_without_a_disk_only_what_changes_nothing_is_done(bench: Bench, monkeypa
     bench.executor.take(OPERATOR.order("diagnose", 2))
 
     assert bench.told() == [(1, "rotate", "refused"), (2, "diagnose", "done")]
+
+
+def test_a_disk_that_fails_under_the_counter_keeps_the_command_from_being_executed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart the broker would have it executed again."""
+    storages = iter(["disk", "memory"])
+    monkeypatch.setattr(Spool, "storage", property(lambda _spool: next(storages)))
+
+    bench.executor.take(OPERATOR.order("rotate", 1))
+
+    assert (bench.begun, bench.told()) == ([], [(1, "rotate", "failed")])
