@@ -13,7 +13,7 @@ GOODBYE_S = 86_400  # who took leave may be away for a day
 
 
 def look(ledger: Ledger, listening_s: float, now_s: int) -> bool:
-    """Note each gateway that was not heard for too long while we listened, since ``listening_s``; give if any is new."""
+    """Note each gateway that was not heard for too long while we listened since ``listening_s``; say if any is new."""
     is_any = False
     for heard in ledger.gateways.heard():
         if now_s - max(heard.heard_s, listening_s) > _patience_s(heard):
