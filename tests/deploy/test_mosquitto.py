@@ -124,6 +124,22 @@ def test_a_gateway_hears_only_what_is_meant_for_it(fleet: tuple[Broker, Path]) -
     assert set(heard.splitlines()) == {f"flatwatt/v1/{GATEWAY}/down/receipt"}
 
 
+def test_a_last_will_is_held_to_the_same_rules(fleet: tuple[Broker, Path]) -> None:
+    """The broker says it in the name of one who is gone, and still only in his own place."""
+    broker, folder = fleet
+    command = ["mosquitto_sub", "-h", broker.host, "-p", str(broker.port), *certificate(folder, GATEWAY), "-t", "none"]
+    will = ("--will-retain", "--will-payload", "{}", "--will-qos", "1", "--will-topic")
+    for count, topic in enumerate((f"{OTHER}/up/status", f"{GATEWAY}/down/command", f"{GATEWAY}/up/status"), 1):
+        with subprocess.Popen([*command, *will, f"flatwatt/v1/{topic}"]) as process:
+            deadline = time.monotonic() + 5
+            while broker.log.read_text().count(f"as {GATEWAY} (") < count and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.kill()
+    heard = client(broker, "mosquitto_sub", *certificate(folder, READER), "-t", "#", "-W", "1", "-F", "%t").stdout
+
+    assert heard.splitlines() == [f"flatwatt/v1/{GATEWAY}/up/status"]
+
+
 def test_nobody_connects_without_a_valid_certificate(fleet: tuple[Broker, Path], tmp_path: Path) -> None:
     """Neither with none nor with one that is revoked, has expired, or is of another authority."""
     broker, folder = fleet
