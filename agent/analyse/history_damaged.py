@@ -76,5 +76,6 @@ def _meters(old: sqlite3.Connection) -> list[str]:
 
 
 def _aside(path: Path) -> list[Path]:
-    numbered = [(int(file.name.rpartition("-")[2]), file) for file in path.parent.glob(f"{path.name}.corrupt-*[0-9]")]
-    return [file for _, file in sorted(numbered)]
+    numbered = {file: file.name.removeprefix(f"{path.name}.corrupt-") for file in path.parent.glob(f"{path.name}.*")}
+    ours = [file for file, number in numbered.items() if number.isascii() and number.isdecimal()]
+    return sorted(ours, key=lambda file: int(numbered[file]))

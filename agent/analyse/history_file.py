@@ -107,8 +107,7 @@ class HistoryFile:
             logger.warning("%s cannot be read: %s", self._path, error)
             return []
         except sqlite3.DatabaseError as error:
-            self._database.close()
-            self._database = _begin_anew(self._path, error, self._on_damage)
+            self._replace(error)
             return self._ask(select, *values)
 
     def store(self, window: Window, features: Mapping[str, Floats], *, is_new_day: bool) -> None:
@@ -136,18 +135,28 @@ class HistoryFile:
     def _sort_in_where_possible(self) -> None:
         try:
             sort_in(self._database)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             logger.warning("the history of yesterday cannot be sorted in: %s", error)
+        except sqlite3.DatabaseError as error:
+            self._replace(error)
 
     def _write(self) -> bool:
         try:
             with self._database:
                 self._database.executemany(_INSERT, self._unwritten)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             logger.warning("the history of %d meter-windows is not on disk: %s", len(self._unwritten), error)
             return False
+        except sqlite3.DatabaseError as error:
+            self._replace(error)
+            return self._write()
         self._unwritten.clear()
         return True
+
+    def _replace(self, error: sqlite3.DatabaseError) -> None:
+        """Go on with a new file in place of a damaged one."""
+        self._database.close()
+        self._database = _begin_anew(self._path, error, self._on_damage)
 
     def _open_again(self) -> bool:
         """Take another connection, where that is possible: this one may be read-only from a time without room."""

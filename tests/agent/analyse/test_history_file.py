@@ -35,6 +35,29 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: str) -> None:
     assert_same(fresh, History(path, METERS))
 
 
+def test_damage_that_is_found_by_writing_is_not_waited_out(tmp_path: Path) -> None:
+    """A card rots while the agent runs: the file is replaced at once, and what comes is on the disk again."""
+    path = tmp_path / "history.db"
+    said: list[str] = []
+    history = History(path, METERS, said.append)
+    fill(history, 3)
+    history.read_all()
+    with sqlite3.connect(path) as reader:
+        reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+
+    hold(history, FIRST_DAY + 3, 500.0)
+    history.close()
+
+    again = History(path, METERS)
+    again.read_all()
+    assert "history.db is no readable history" in said[0]
+    assert np.isfinite(again.hourly_w(FIRST_DAY + 3)).any()
+
+
 def test_a_file_of_an_earlier_version_keeps_its_windows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What it did not store is unknown; what it stored is worth more than any feature."""
     path = tmp_path / "history.db"
@@ -126,10 +149,11 @@ def test_a_damaged_file_is_read_from_both_ends(tmp_path: Path) -> None:
 def test_few_damaged_files_are_kept(tmp_path: Path) -> None:
     """A card that dies slowly does not fill itself up with wrecks."""
     path = tmp_path / "history.db"
+    path.with_name("history.db.corrupt-of-2026").write_bytes(b"of somebody")
     for _ in range(6):
         path.write_bytes(os.urandom(5000))
         History(path, METERS).close()
 
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "history.db", *(f"history.db.corrupt-{number}" for number in (4, 5, 6))
+        "history.db", *(f"history.db.corrupt-{number}" for number in (4, 5, 6, "of-2026"))
     ]  # fmt: skip
