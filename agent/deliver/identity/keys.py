@@ -53,6 +53,8 @@ def load_gateway_key(path: Path) -> GatewayKey:
     Raises :class:`InputError` where the file is no such key, or others may read it.
     """
     try:
+        if path.is_symlink() and not path.exists():  # systemd hands its credential to the service alone
+            raise InputError(f"{path}: leads to {path.readlink()}, which is not there, and no key takes its place")
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_file(path, private_pem(chain.new_key()))

@@ -66,6 +66,17 @@ def test_what_is_no_key_of_ours_is_refused_and_kept(tmp_path: Path, content: byt
     assert path.read_bytes() == content
 
 
+def test_a_link_that_leads_nowhere_is_no_place_for_another_key(tmp_path: Path) -> None:
+    """The service's credential is not there for who enrols by hand: he would make another gateway of it."""
+    link = tmp_path / "key.pem"
+    link.symlink_to(tmp_path / "credentials/key.pem")
+
+    with pytest.raises(InputError, match="which is not there, and no key takes its place"):
+        load_gateway_key(link)
+
+    assert link.is_symlink()
+
+
 def test_a_folder_in_place_of_the_key_is_named(tmp_path: Path) -> None:
     """Its mode is not the trouble."""
     (tmp_path / "key.pem").mkdir()
