@@ -7,6 +7,7 @@ slow machine; where the behaviour of TCP matters, the same runs in real time wit
 
 import json
 import re
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -204,8 +205,11 @@ class Bed:
 
     def fault(self, name: str, order: str) -> None:
         """Let something go wrong with a meter or the bus from now on; ``clear`` puts all right."""
-        script = f'printf "{name} {order}\\n" | socat - UNIX-CONNECT:{self.folder / "sim.socket"}'
-        answer = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=10, check=True).stdout
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self.folder / "sim.socket"))
+            line.sendall(f"{name} {order}\n".encode())
+            answer = line.recv(1000).decode()
         assert answer.strip() == "ok", answer
 
     def other_terminal(self) -> "IO[bytes]":

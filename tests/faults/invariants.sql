@@ -85,6 +85,13 @@ WHERE s.quality = 'G' AND s.coverage = 1 AND s.part = 0
   AND NOT EXISTS (SELECT 1 FROM distrusted AS d WHERE d.meter = s.meter
                   AND d.from_s < s.start_s + s.window_s AND s.start_s < d.until_s);
 
+-- zeroed: a window of whatever quality shows a power of zero where some was consumed
+SELECT s.meter, s.start_s, truth.active_power_w
+FROM centre.summary AS s JOIN truth ON truth.meter = s.meter AND truth.start_s = s.start_s
+WHERE s.active_power_w = 0 AND truth.active_power_w > 100
+  AND NOT EXISTS (SELECT 1 FROM distrusted AS d WHERE d.meter = s.meter
+                  AND d.from_s < s.start_s + s.window_s AND s.start_s < d.until_s);
+
 -- energy_off: over the windows that are whole, the register's difference is not the sum of the powers
 SELECT meter, sum(difference_wh) AS register_wh, sum(power_wh) AS summed_wh FROM (
     SELECT meter, start_s, active_power_w * window_s / 3600.0 AS power_wh,

@@ -22,6 +22,7 @@ HARMS = {
     "undeclared_gaps": "DELETE FROM record WHERE seq = 3",
     "unchained": "UPDATE stream SET through = through - 1",
     "invented": f"UPDATE summary SET active_power_w = 12500 WHERE start_s = {LAST_S}",
+    "zeroed": f"UPDATE summary SET active_power_w = 0, quality = 'C' WHERE start_s = {LAST_S}",
     "energy_off": f"UPDATE summary SET active_energy_import_wh = 99000 WHERE start_s = {LAST_S}",
     "false_alarms": "UPDATE alarm SET meter = 'feeder-1'",
     "false_kwh": "UPDATE meter_day SET mining_wh = 1 WHERE meter = 'feeder-1'",
