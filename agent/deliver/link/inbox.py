@@ -57,6 +57,8 @@ class Inbox:
         if first:
             text = f"the collector with key {self._desk.key_id} is trusted from now on"
             self._complaints.tell("collector_pinned", "", text, now_s)
+        if receipt.stream != self._spool.stream:  # damage was found, or the disk full, when the key was noted
+            return None
         self._on_receipt(receipt)
         return receipt
 

@@ -51,6 +51,19 @@ def test_each_believed_receipt_is_handed_on(spool: Spool) -> None:
     assert office.reports == ["collector_pinned"]
 
 
+def test_a_receipt_confirms_nothing_of_another_stream(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fills up while the collector's key is noted: what a new stream numbers alike is not confirmed."""
+    office = Office(spool)
+    spool.on_new_stream = lambda _failed: fill(spool, 10)
+    monkeypatch.setattr(spool, "keep_note", lambda _key, _text: spool.begin_anew("for a test"))
+    head = spool.head_at(7)
+    assert head is not None
+
+    taken = office.inbox.take(receipt(7, head, stream=spool.stream, key=KEY), 0.0)
+
+    assert (taken, office.believed) == (None, [])
+
+
 def test_a_flood_of_forgeries_does_not_fill_the_spool(spool: Spool) -> None:
     """Each has another text, so another reason: one complaint a sort and hour."""
     office = Office(spool)
