@@ -278,6 +278,7 @@ class Outbox:
             lost.remove(first, last)
         for first, last in lost:
             self._waiting.add(first, last)
+            self._alarms_seen = min(self._alarms_seen, first - 1)  # they go first again
         if lost:
             self._quiet_until_s = now_s + self._repetition.use()
 

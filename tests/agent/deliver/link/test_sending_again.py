@@ -73,6 +73,20 @@ def test_what_the_collector_misses_goes_again_once(spool: Spool) -> None:
     assert send_all(box, 8.0) == [7, 8, 10]
 
 
+def test_an_alarm_that_got_lost_does_not_wait_for_a_backlog(spool: Spool) -> None:
+    """The broker took it and dropped it; behind days of records it would be told tomorrow."""
+    fill(spool, 200)
+    fill(spool, 1, kinds=("alarm",))
+    box = outbox(spool, drain_per_s=1.0)
+    sent = send_all(box, 0.0)
+    assert sent[0] == 201
+
+    box.receipted(receipt(spool, 0, (1, 201)), 5.0)
+    box.tick(5.0)
+
+    assert send_all(box, 5.0)[0] == 201
+
+
 def test_a_record_that_the_centre_will_not_have_is_sent_ever_more_rarely(spool: Spool) -> None:
     """It asks for it with every receipt, and refuses it each time: that must not go round in circles."""
     fill(spool, 20)
