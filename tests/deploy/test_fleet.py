@@ -116,7 +116,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def until(done: Callable[[], bool]) -> bool:
     """Wait until something has happened; say whether it did."""
-    deadline = time.monotonic() + 40  # a busy machine; what works takes a tenth of it
+    deadline = time.monotonic() + 120  # a busy machine; what works takes a thirtieth of it
     while not done():
         if time.monotonic() > deadline:
             return False
