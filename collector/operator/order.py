@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LATEST_S = 6 * 86_400  # a gateway refuses more than seven days ahead of its own clock, which may be behind
 _TOLERANCE_S = 60  # so much may the gateway's clock be behind ours
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")  # 16 digits: up to 2^53
 _GATEWAY = re.compile(r"[a-z0-9-]{1,32}")
 
 

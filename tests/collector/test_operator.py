@@ -65,6 +65,7 @@ def test_what_the_operator_signs_the_gateway_believes() -> None:
         ("capture", ["meter=main", "seconds=nan"], "seconds is nan, expected a whole number"),
         ("capture", ["meter=main", "seconds=1e2"], "seconds is 1e2, expected a whole number"),
         ("set_interval", ["period=1"], "period is no argument of it"),
+        ("resend", ["from_seq=1", f"through_seq={'9' * 5000}"], "through_seq is 9{40}, expected a whole number"),
     ],
 )
 def test_a_wrong_command_is_not_signed(command: str, words: list[str], why: str) -> None:
