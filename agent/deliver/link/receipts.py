@@ -52,7 +52,8 @@ class ReceiptDesk:
     def __init__(self, spool: Spool, collector_key: str | None) -> None:
         self._spool = spool
         self._key = collector_key or spool.note(_KEY)
-        self._newest_s = self._kept_s = _whole(spool.note(_TIME))
+        self._kept_s = _whole(spool.note(_TIME))
+        self._newest_s = self._kept_s and self._kept_s + _TIME_STEP_S  # it was not later: that would have been kept
         self._other_head_since_s: float | None = None
 
     @property
@@ -146,8 +147,8 @@ class ReceiptDesk:
 
     def _note_time(self, time_s: int) -> None:
         self._newest_s = max(self._newest_s, time_s)
-        if self._newest_s >= self._kept_s + _TIME_STEP_S:
-            self._kept_s = self._newest_s
+        if time_s >= self._kept_s + _TIME_STEP_S:
+            self._kept_s = time_s
             self._spool.keep_note(_TIME, str(self._kept_s))
 
 

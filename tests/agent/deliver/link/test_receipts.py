@@ -127,6 +127,18 @@ def test_a_stale_receipt_is_told_from_one_that_takes_back_after_a_restart_too(sp
         restarted.accept(back, 0.0)
 
 
+def test_a_broker_that_forgot_the_newest_receipts_takes_nothing_back(spool: Spool, desk: ReceiptDesk) -> None:
+    """A power cut restarts both: its last receipt is older than ours, and newer than the time that was kept."""
+    stale = good(spool, 5, time_s=10_100)
+    desk.accept(good(spool, 3, time_s=10_000), 0.0)
+    desk.accept(good(spool, 7, time_s=10_300), 0.0)
+    spool.receipt(7)
+
+    for _ in range(3):
+        assert ReceiptDesk(spool, chain.public_text(KEY)).accept(stale, 0.0) is None
+    assert spool.note("receipt_s") == "10000"
+
+
 def test_a_centre_that_has_more_than_we_wrote_tells_that_the_spool_was_put_back(
     spool: Spool, desk: ReceiptDesk
 ) -> None:
