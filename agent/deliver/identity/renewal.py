@@ -65,7 +65,7 @@ class Renewal:
             try:
                 pause_s = await self._look()
                 failures, self._told = 0, ""
-            except FlatwattError as error:
+            except (FlatwattError, OSError) as error:  # of a failing disk, and of files that are no certificates
                 longest_s = min(_LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(failures, 16))
                 pause_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads a fleet, no secret
                 failures += 1

@@ -105,6 +105,23 @@ async def test_a_certificate_that_is_not_due_is_left_alone(service: Enrolment, t
     assert (tmp_path / FOLDER / "certificate.pem").read_bytes() == before
 
 
+async def test_a_disk_that_cannot_be_read_for_a_while_does_not_end_it(service: Enrolment, tmp_path: Path) -> None:
+    """A rotten certificate of the authority fails in OpenSSL; mended, it is renewed without a restart."""
+    gateway = Gateway(tmp_path, "rotten-01", service)
+    authority = tmp_path / FOLDER / "ca.pem"
+    sound = authority.read_bytes()
+    authority.write_bytes(b"rotten")
+
+    def told() -> list[str]:
+        if gateway.reports:
+            authority.write_bytes(sound)
+        return [event for event, _ in gateway.reports]
+
+    await run_until(gateway.renewal(0.75 * DAY_S), lambda: "certificate_renewed" in told())
+
+    assert told() == ["certificate_trouble", "certificate_renewed"]
+
+
 async def test_a_centre_that_is_away_is_told_of_once_and_asked_again(service: Enrolment, tmp_path: Path) -> None:
     """The certificate stays; as soon as the centre is back, it is renewed."""
     gateway = Gateway(tmp_path, "patient-01", service)
