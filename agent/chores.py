@@ -21,7 +21,7 @@ _BREATH_S = 0.1  # between slices of a salvage, each of which takes a quarter of
 @contextlib.contextmanager
 def in_background(*chores: Coroutine[Any, Any, None]) -> Iterator[None]:
     """Do ``chores`` as long as the block lasts; where one fails, the log says why, and all else goes on."""
-    tasks = [asyncio.create_task(chore) for chore in chores]
+    tasks = [asyncio.create_task(chore, name=getattr(chore, "__qualname__", repr(chore))) for chore in chores]
     for task in tasks:
         task.add_done_callback(_say_failure)
     try:
@@ -33,7 +33,7 @@ def in_background(*chores: Coroutine[Any, Any, None]) -> Iterator[None]:
 
 def _say_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("%s goes on no more until the next start", task.get_coro(), exc_info=error)
+        logger.error("%s goes on no more until the next start", task.get_name(), exc_info=error)
 
 
 async def salvage(upkeep: Upkeep) -> None:
