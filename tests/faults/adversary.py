@@ -1,9 +1,9 @@
 """What the owner of the building does: on the bus, at the uplink, with the card, or with a copy of the gateway."""
 
 import json
-import re
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 
 from tests.faults.bed import HOUR_S, Bed, end
@@ -34,9 +34,9 @@ def evidence_edited(bed: Bed) -> str:
             db.commit()
         verified = bed.flatwatt("verify", str(copy))
         assert verified.returncode == 1, verified
-        said.append(" ".join(verified.stdout.split()))
-        assert re.search(rf"\b{seq}\b", said[-1]), (seq, said[-1])
-    return f"edited {edited}: {said[0][-120:]}; deleted {deleted}: {said[1][-120:]}"
+        said.append(verified.stdout.splitlines()[0])
+        assert f"record {seq}" in said[-1] or f"records {seq}" in said[-1], (seq, said[-1])
+    return f"edited {edited}: {said[0][:120]}; deleted {deleted}: {said[1][:120]}"
 
 
 @fault("A3", "roll spool back to a backup (fork)")
@@ -79,12 +79,17 @@ def cloned(bed: Bed) -> str:
     other = bed.folder / "twin.toml"
     other.write_text(bed.config.read_text().replace(str(bed.state), str(twin)))
     clone = flatwatt(bed.folder, "run", "-c", str(other))
+    clone.log = bed.folder / "clone.log"
     bed.stack.callback(end, clone)
     clone.start()
     took_s = bed.wait_for(lambda: kinds(bed) & {"fork", "clone", "rollback"}, "a finding", 60, agent_runs=True)
+    bed.agent.says("another gateway with our id", 90)
     clone.kill()
+    time.sleep(8)
+    bed.finish()
     found = kinds(bed)
-    return f"{', '.join(sorted(found))} after {took_s:.0f} s"
+    bed.check(findings=None, allowed={"invented", "energy_off", "duplicated", "reordered", "unsigned"})
+    return f"{', '.join(sorted(found))} after {took_s:.0f} s; the original's log names another gateway with its id"
 
 
 @fault("A8", "fake meter (replayed trace, or flat P scrambled with +-5 % noise)")

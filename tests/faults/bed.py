@@ -33,6 +33,7 @@ from tests.faults.story import Story
 
 HOUR_S = 3600
 RSS_MOST_MB = 150.0
+UNCHECKED = "I1 to I8: no agent runs"
 
 Sql = tuple[Any, ...]
 
@@ -47,6 +48,7 @@ class Bed:
         self.early = ExitStack()  # what must outlive the processes: disks, control groups
         self.stack = ExitStack()
         self.group = Path()
+        self.excused = {UNCHECKED}  # what a case does not hold itself to; the table shows it
         self.story = Story()
         self.database = folder / "collector.db"
         self.state = folder / "state"
@@ -310,6 +312,8 @@ class Bed:
         findings: int | None = 0,
     ) -> None:
         """Hold everything against the truth; ``allowed`` names the queries that this very case is meant to fail."""
+        self.excused.update(allowed, ("findings",) if findings is None else ())
+        self.excused.discard(UNCHECKED)
         truth = self.truth(unlived)
         truth.distrusted.extend(distrusted)
         found = contradictions(self.database, truth)
@@ -322,6 +326,14 @@ class Bed:
         peak_mb = max((agent.peak_mb for agent in self._agents), default=0.0)
         assert peak_mb < RSS_MOST_MB, f"the agent took {peak_mb:.0f} MB"
         assert len(truth.expected) >= self.story.meters, "the run was too short to say anything"
+
+    def part(self, name: str) -> "Bed":
+        """Give another facility of the same case."""
+        other = Bed(self.folder / name, self.seed)
+        other.folder.mkdir()
+        other.excused = self.excused
+        self.stack.callback(other.close)
+        return other
 
     def close(self) -> None:
         """End what still runs."""

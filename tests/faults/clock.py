@@ -83,9 +83,7 @@ def calendar(bed: Bed) -> str:
     told = []
     for number, day in enumerate(days):
         start = datetime(*day, 18, tzinfo=UTC)
-        part = Bed(bed.folder / str(number), bed.seed)
-        part.folder.mkdir()
-        bed.stack.callback(part.close)
+        part = bed.part(str(number))
         leap = f"{datetime(2017, 1, 1, tzinfo=UTC).isoformat()} step_s=-1\n" if start.year == 2016 else ""
         part.open(Story(start_s=start.timestamp(), hours=16, speed=40_000, clock=leap))
         part.start_agent(environment={"TZ": "Europe/Berlin"})

@@ -35,7 +35,8 @@ def wrong_on_reload(bed: Bed) -> str:
     time.sleep(11)
     bed.finish()
     bed.check(allowed={"invented", "energy_off"})
-    return f"reply: {told[0][1][:110]}…; a start says: {refusal.split('/')[-1][:60]}"
+    reply = told[0][1].replace(f"{bed.folder}/", "")[:110]
+    return f"reply: {reply}…; a start says: {refusal.split('/')[-1][:60]}"
 
 
 def operator(bed: Bed) -> Path:
@@ -123,7 +124,7 @@ def meter_removed(bed: Bed) -> str:
 
 @fault("C5", "secrets world-readable")
 def open_secrets(bed: Bed) -> str:
-    """The private key, then the password file, may be read by others: `run` and `check` refuse with the next step."""
+    """The private key, then the password file, may be read by others: `run` refuses and names the next step."""
     bed.open(Story(hours=3))
     bed.start_agent()
     bed.wait_hours(1)
@@ -145,4 +146,5 @@ def open_secrets(bed: Bed) -> str:
     bed.start_agent()
     bed.finish()
     bed.check()
-    return "; ".join(line.split(str(bed.folder))[-1][:110] for line in said)
+    assert all("chmod 600" in line for line in said), said
+    return "; ".join(line.replace(f"{bed.folder}/", "")[:110] for line in said)

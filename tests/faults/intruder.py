@@ -88,7 +88,7 @@ def another_gateway(bed: Bed) -> str:
 
 @fault("A6", "forged/old/expired/other-gateway command")
 def false_orders(bed: Bed) -> str:
-    """Orders by another key, for another gateway, expired, and one that was obeyed before: refused, told, not done."""
+    """Orders by another key, for another gateway, expired, old, and one that was obeyed before: none is done."""
     bed.open(Story(real=True, period_s=1.0, window_s=5))
     own = read_operator(operator(bed))
     bed.start_agent()

@@ -37,9 +37,7 @@ def week_without_network(bed: Bed) -> str:
 
 def bounded(bed: Bed) -> str:
     """Do the same for three days with the smallest spool: what had to go is declared, with its kWh."""
-    part = Bed(bed.folder / "bounded", bed.seed)
-    part.folder.mkdir()
-    bed.stack.callback(part.close)
+    part = bed.part("bounded")
     delivery = "spool_bytes = 8388608"
     story = Story(meters=12, hours=4 * DAY_H, period_s=300, window_s=300, speed=60_000, delivery=delivery)
     part.open(story, through=("uplink",))

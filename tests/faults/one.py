@@ -27,7 +27,8 @@ def tried(number: str, seed: int, folder: Path) -> dict[str, object]:
         verdict, text = "failed", f"{type(error).__name__}: {error}"
     finally:
         bed.close()
-    return {"case": number, "seed": seed, "verdict": verdict, "text": text, "seconds": time.monotonic() - began_s}
+    seconds, excused = time.monotonic() - began_s, sorted(bed.excused)
+    return {"case": number, "seed": seed, "verdict": verdict, "text": text, "seconds": seconds, "excused": excused}
 
 
 def main() -> int:

@@ -31,8 +31,11 @@ def _row(number: str, result: Mapping[str, Any] | None) -> str:
     case = CASES.get(number)
     name, rule = (case.fault, case.rule) if case else ("", "not written")
     verdict, text = (str(result["verdict"]), str(result["text"])) if result else ("not run", "")
+    text = " ".join(text.split())[:300]
+    if excused := ", ".join(result.get("excused", ())) if result else "":
+        text += f" (not asked: {excused})"
     shown = verdict if verdict == "passed" else f"**{verdict}**"
-    cells = (number, name, rule, shown, " ".join(text.split())[:300])
+    cells = (number, name, rule, shown, text)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
