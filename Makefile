@@ -23,7 +23,7 @@ demo: ## everything on one machine, in fast motion; options in DEMO="..."
 	@$(BIN)/flatwatt demo $(DEMO)
 
 test: check ## every test, after the lint and the types
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: ## lint, format and types only
 	@.ci/setup dev

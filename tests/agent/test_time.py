@@ -74,7 +74,7 @@ async def test_a_step_loses_no_poll_and_doubles_no_window(tmp_path: Path, step_s
     assert steps == [step_s, -step_s]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -187,5 +187,5 @@ class SpoolStory(RuleBasedStateMachine):
             )
 
 
-SpoolStory.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+SpoolStory.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
 test_a_story_of_a_spool = SpoolStory.TestCase
