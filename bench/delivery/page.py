@@ -4,6 +4,7 @@ The figures are kept beside the template, one file for each measurement, so that
 """
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -80,8 +81,13 @@ def _kills(figures: Figures) -> str:
 | spools that were examined after a kill; records in them; faults \
 | {figures["autopsies"]:,}; {figures["records_in_spools"]:,}; {len(figures["autopsy_faults"])} |
 | start of the agent to its first request at a meter: median, 99th percentile, longest of {first["polled"]:,} \
-| {first["p50"]:.2f} s, {first["p99"]:.2f} s, {first["longest"]:.2f} s |
+| {first["p50"]:.2f} s, {_known_s(first["p99"])}, {first["longest"]:.2f} s |
 | longest start that a kill cut short before its first request | {first["longest_killed"]:.2f} s |"""
+
+
+def _known_s(seconds: float) -> str:
+    """Give seconds, or that kills left too few starts to tell."""
+    return f"{seconds:.2f} s" if math.isfinite(seconds) else "not known, for kills cut the slowest short"
 
 
 def _broker(figures: Figures) -> str:
